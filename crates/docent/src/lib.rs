@@ -1,0 +1,1 @@
+//! Ask questions about folders of documents: the library people embed.

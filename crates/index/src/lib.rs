@@ -1,0 +1,1 @@
+//! Catalog (SQLite), postings (tantivy) and vectors behind one commit and one snapshot.

@@ -1,0 +1,1 @@
+//! Engine and sessions: prefill, generation, sampling, cancellation.

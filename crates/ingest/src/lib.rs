@@ -1,0 +1,1 @@
+//! Walk, extract, chunk, embed, index: incremental and resumable.

@@ -1,0 +1,1 @@
+//! Quantised block formats, matmul, expert matmul, attention and short convolution, one file per instruction set.

@@ -1,0 +1,1 @@
+//! GGUF models: file, tokenizer, chat template, layers, architectures, state.

@@ -1,0 +1,1 @@
+//! The catalogue of models: what each is, where it comes from, and pulling it.

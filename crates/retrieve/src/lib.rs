@@ -1,0 +1,1 @@
+//! Lexical and vector hits fused into one ranking.
