@@ -1,0 +1,315 @@
+//! From ranked passages to the token sequence: choose, lay out, count, and say what was left out.
+
+use std::ops::Range;
+
+use crate::{Passage, Tokenize, merge_neighbours};
+
+/// The parts of the prompt that hold no document.
+pub struct Frame<'a> {
+    /// BOS, instructions and all that never changes: stands first.
+    pub before: Vec<u32>,
+    /// Builds what follows the documents from the packed passages' numbers, most relevant first.
+    pub after: &'a dyn Fn(&[usize]) -> Vec<u32>,
+}
+
+/// How many tokens there are, all counted with the model's own tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// The model's context: prompt, reasoning and answer together.
+    pub context: usize,
+    /// Left free for reasoning and answer.
+    pub reserved: usize,
+    /// The most that passages with their labels may take.
+    pub evidence: usize,
+}
+
+/// In which order the chosen passages stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// By path and offset: questions about the same documents share a prefix.
+    #[default]
+    Canonical,
+    /// Best first: what other systems do, and useful to compare with.
+    Relevance,
+}
+
+/// A passage as it stands in the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedPassage {
+    /// The number the model cites it by, from 1.
+    pub number: usize,
+    /// What it holds.
+    pub passage: Passage,
+    /// Where its text stands in [`Packed::tokens`], its label not included.
+    pub tokens: Range<usize>,
+}
+
+/// Why a passage is not in the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The passages ranked before it had filled the budget.
+    OverBudget,
+    /// The same text stands in a better ranked passage.
+    Repeated,
+}
+
+/// A passage that was offered and is not in the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The passage as it was offered.
+    pub passage: Passage,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The prompt and where each part of it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The whole prompt.
+    pub tokens: Vec<u32>,
+    /// What was packed, in prompt order; numbers run from 1.
+    pub passages: Vec<PackedPassage>,
+    /// What was offered and left out, best first.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Packed {
+    /// The packed passage that token `token_idx` of the prompt belongs to; none for instructions, labels and question.
+    pub fn source_of(&self, token_idx: usize) -> Option<&PackedPassage> {
+        self.passages.iter().find(|packed| packed.tokens.contains(&token_idx))
+    }
+}
+
+/// What can make packing impossible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackError {
+    /// Instructions and question alone exceed the context.
+    #[error(
+        "the question is too long: with the instructions it takes {needed} tokens and {available} are available; shorten it"
+    )]
+    QuestionTooLong {
+        /// Tokens of instructions and question.
+        needed: usize,
+        /// Context less what is reserved for the answer.
+        available: usize,
+    },
+}
+
+/// Packs as many of `passages` as the budget holds, best ranked first, and lays them out in `order`.
+///
+/// # Errors
+/// [`PackError::QuestionTooLong`] if the frame alone does not fit.
+pub fn pack(
+    frame: &Frame,
+    mut passages: Vec<Passage>,
+    budget: Budget,
+    order: Order,
+    tokenizer: &dyn Tokenize,
+) -> Result<Packed, PackError> {
+    passages.sort_by_key(|passage| passage.rank);
+    let available = budget.context.saturating_sub(budget.reserved);
+    let empty = lay_out(frame, Vec::new(), order, tokenizer);
+    if empty.tokens.len() > available {
+        return Err(PackError::QuestionTooLong { needed: empty.tokens.len(), available });
+    }
+    let frame_tokens = empty.tokens.len();
+    let fits = |packed: &Packed| {
+        packed.tokens.len() <= available && packed.tokens.len() - frame_tokens <= budget.evidence
+    };
+
+    // Sizes of single passages only steer the search; what decides is the exact count of the whole prompt.
+    let sizes: Vec<usize> = passages.iter().map(|p| block_tokens(p, 1, tokenizer).0.len()).collect();
+    let room = budget.evidence.min(available - frame_tokens);
+    let mut chosen = first_fit(&sizes, room);
+    let mut best = lay_out(frame, pick(&passages, &chosen), order, tokenizer);
+    while !fits(&best) {
+        // A label grew a digit or the ranking a number: the worst ranked gives way.
+        if chosen.pop().is_none() {
+            break;
+        }
+        best = lay_out(frame, pick(&passages, &chosen), order, tokenizer);
+    }
+    // Merged overlaps leave room: offer it to the next ones, in rank order.
+    for candidate in 0..passages.len() {
+        let spare = room.saturating_sub(best.tokens.len() - frame_tokens);
+        if chosen.contains(&candidate) || sizes[candidate] > spare + spare / 4 + 64 {
+            continue;
+        }
+        let mut wider = chosen.clone();
+        wider.push(candidate);
+        wider.sort_unstable();
+        let packed = lay_out(frame, pick(&passages, &wider), order, tokenizer);
+        if fits(&packed) {
+            (chosen, best) = (wider, packed);
+        }
+    }
+    best.left_out = left_out(&passages, &best);
+    Ok(best)
+}
+
+/// Indices of the passages that fit into `room` tokens one after the other; one that is too large is passed over.
+fn first_fit(sizes: &[usize], room: usize) -> Vec<usize> {
+    let mut used = 0;
+    (0..sizes.len())
+        .filter(|&idx| {
+            let fits = used + sizes[idx] <= room;
+            used += if fits { sizes[idx] } else { 0 };
+            fits
+        })
+        .collect()
+}
+
+fn pick(passages: &[Passage], chosen: &[usize]) -> Vec<Passage> {
+    chosen.iter().map(|&idx| passages[idx].clone()).collect()
+}
+
+/// The tokens of one numbered passage, and where its text lies in them.
+fn block_tokens(passage: &Passage, number: usize, tokenizer: &dyn Tokenize) -> (Vec<u32>, Range<usize>) {
+    let mut label = format!("[{number}] {}", passage.name);
+    for heading in &passage.heading_path {
+        label.push_str(" > ");
+        label.push_str(heading);
+    }
+    label.push('\n');
+    let mut tokens = tokenizer.tokens(&label);
+    let start = tokens.len();
+    tokens.extend(tokenizer.tokens(&passage.text));
+    let end = tokens.len();
+    tokens.extend(tokenizer.tokens("\n\n"));
+    (tokens, start..end)
+}
+
+/// The prompt that holds exactly these passages, merged where they overlap.
+fn lay_out(frame: &Frame, chosen: Vec<Passage>, order: Order, tokenizer: &dyn Tokenize) -> Packed {
+    let mut merged = merge_neighbours(chosen);
+    if order == Order::Relevance {
+        merged.sort_by_key(|passage| passage.rank);
+    }
+    let mut tokens = frame.before.clone();
+    let mut passages = Vec::with_capacity(merged.len());
+    for (idx, passage) in merged.into_iter().enumerate() {
+        let (block, text) = block_tokens(&passage, idx + 1, tokenizer);
+        let at = tokens.len();
+        tokens.extend(block);
+        passages.push(PackedPassage { number: idx + 1, passage, tokens: at + text.start..at + text.end });
+    }
+    let mut by_relevance: Vec<&PackedPassage> = passages.iter().collect();
+    by_relevance.sort_by_key(|packed| packed.passage.rank);
+    let numbers: Vec<usize> = by_relevance.iter().map(|packed| packed.number).collect();
+    tokens.extend((frame.after)(&numbers));
+    Packed { tokens, passages, left_out: Vec::new() }
+}
+
+fn left_out(offered: &[Passage], packed: &Packed) -> Vec<LeftOut> {
+    let covers = |passage: &Passage| {
+        packed.passages.iter().any(|p| {
+            p.passage.document == passage.document
+                && p.passage.span.start <= passage.span.start
+                && passage.span.end <= p.passage.span.end
+        })
+    };
+    let repeated =
+        |passage: &Passage| packed.passages.iter().any(|p| p.passage.text.contains(passage.text.trim()));
+    offered
+        .iter()
+        .filter(|passage| !covers(passage))
+        .map(|passage| LeftOut {
+            passage: passage.clone(),
+            reason: if repeated(passage) { Reason::Repeated } else { Reason::OverBudget },
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One token a byte: sizes are easy to see, and text maps back exactly.
+    fn bytes(text: &str) -> Vec<u32> {
+        text.bytes().map(u32::from).collect()
+    }
+
+    fn passage(name: &str, start: usize, text: &str, rank: usize) -> Passage {
+        Passage {
+            document: i64::from(name.as_bytes()[0]),
+            name: name.to_owned(),
+            heading_path: vec![],
+            span: start..start + text.len(),
+            text: text.to_owned(),
+            rank,
+        }
+    }
+
+    fn question(numbers: &[usize]) -> Vec<u32> {
+        bytes(&format!("Most relevant: {numbers:?}. Why?"))
+    }
+
+    fn packed(passages: Vec<Passage>, evidence: usize) -> Packed {
+        let frame = Frame { before: bytes("<s>"), after: &question };
+        let budget = Budget { context: 10_000, reserved: 100, evidence };
+        pack(&frame, passages, budget, Order::Canonical, &bytes).unwrap()
+    }
+
+    fn text_of(tokens: &[u32]) -> String {
+        tokens.iter().map(|&t| char::from(t as u8)).collect()
+    }
+
+    #[test]
+    fn passages_stand_in_canonical_order_and_the_ranking_follows_them() {
+        let prompt = packed(vec![passage("b", 0, "late", 0), passage("a", 9, "early", 1)], 1000);
+        assert_eq!(text_of(&prompt.tokens), "<s>[1] a\nearly\n\n[2] b\nlate\n\nMost relevant: [2, 1]. Why?");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_listed_not_cut() {
+        let prompt = packed(vec![passage("a", 0, "short", 0), passage("b", 0, &"long ".repeat(50), 1)], 60);
+        assert_eq!(prompt.passages.len(), 1);
+        assert_eq!(prompt.left_out.len(), 1);
+        assert_eq!(prompt.left_out[0].passage.name, "b");
+        assert_eq!(prompt.left_out[0].reason, Reason::OverBudget);
+    }
+
+    #[test]
+    fn a_question_longer_than_the_context_is_an_error_not_a_cut() {
+        let long = |_: &[usize]| bytes(&"why ".repeat(100));
+        let frame = Frame { before: vec![], after: &long };
+        let budget = Budget { context: 200, reserved: 50, evidence: 100 };
+        let error = pack(&frame, vec![], budget, Order::Canonical, &bytes).unwrap_err();
+        assert_eq!(error, PackError::QuestionTooLong { needed: 400, available: 150 });
+    }
+
+    fn passages_strategy() -> impl Strategy<Value = Vec<Passage>> {
+        let one = (0..4_u8, 0..300_usize, 1..120_usize);
+        proptest::collection::vec(one, 0..20).prop_map(|raw| {
+            let text: String = (0..500).map(|i| char::from(b'a' + (i * i % 26) as u8)).collect();
+            raw.into_iter()
+                .enumerate()
+                .map(|(rank, (doc, start, len))| {
+                    let name = char::from(b'a' + doc).to_string();
+                    passage(&name, start, &text[start..start + len], rank)
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn never_over_budget_and_every_document_token_maps_back(offered in passages_strategy(), evidence in 0..900_usize) {
+            let prompt = packed(offered, evidence);
+            let frame = 3 + question(&[]).len();
+            prop_assert!(prompt.tokens.len() <= frame + evidence);
+            for p in &prompt.passages {
+                prop_assert_eq!(text_of(&prompt.tokens[p.tokens.clone()]), p.passage.text.clone());
+                prop_assert_eq!(p.passage.text.len(), p.passage.span.len());
+            }
+        }
+
+        #[test]
+        fn the_order_of_the_offer_does_not_matter(offered in passages_strategy(), evidence in 0..900_usize) {
+            let mut reversed = offered.clone();
+            reversed.reverse();
+            prop_assert_eq!(packed(offered, evidence).tokens, packed(reversed, evidence).tokens);
+        }
+    }
+}
