@@ -1,1 +1,3 @@
 //! Ask questions about folders of documents: the library people embed.
+
+pub mod cite;
