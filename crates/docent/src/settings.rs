@@ -1,0 +1,54 @@
+//! What a library is opened with. Resolved by the program that embeds it; nothing here reads the environment.
+
+use std::path::PathBuf;
+
+use docent_extract::Limits;
+
+/// Where a library keeps its things and what it may use.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The index lives in `data_dir/index`.
+    pub data_dir: PathBuf,
+    /// Models live in `cache_dir/models`.
+    pub cache_dir: PathBuf,
+    /// Threads for indexing and inference.
+    pub n_threads: usize,
+    /// Forces an instruction set of the kernels, by name; for tests and comparisons.
+    pub isa: Option<String>,
+    /// What one file may cost while it is read.
+    pub limits: Limits,
+    /// Program and arguments of a process that extracts documents, so that a parser that crashes costs its file alone.
+    /// Without it, such parsers run on a thread.
+    pub extract_worker: Option<Vec<String>>,
+    /// Read hidden files too.
+    pub hidden: bool,
+    /// Read what ignore files exclude.
+    pub no_ignore: bool,
+}
+
+impl Settings {
+    /// Everything below one folder, with the defaults a person would want.
+    pub fn in_folder(home: impl Into<PathBuf>) -> Self {
+        let home = home.into();
+        Self {
+            data_dir: home.join("data"),
+            cache_dir: home.join("cache"),
+            n_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            isa: None,
+            limits: Limits::default(),
+            extract_worker: None,
+            hidden: false,
+            no_ignore: false,
+        }
+    }
+
+    /// Where the index lives.
+    pub fn index_dir(&self) -> PathBuf {
+        self.data_dir.join("index")
+    }
+
+    /// Where the models live.
+    pub fn models_dir(&self) -> PathBuf {
+        self.cache_dir.join("models")
+    }
+}
