@@ -1,1 +1,22 @@
 //! GGUF models: file, tokenizer, chat template, layers, architectures, state.
+//!
+//! ```text
+//! gguf       the file: header, metadata, tensor table; memory-mapped, nothing copied
+//! config     the metadata that shapes the forward pass, read once and validated
+//! layers     one file per kind of layer; each knows its tensors and its formula, nothing else
+//! arch       one file per architecture: the list of layers it stacks
+//! state      what a sequence leaves behind: KV blocks and convolution state
+//! model      open, forward, inspect
+//! tokenizer, chat, tools     text to tokens and back, all from the same file
+//! ```
+//!
+//! This crate knows no prompt, no sampling and no cache on disk. It reads no setting of its own: what
+//! may vary is passed in [`ModelOptions`].
+
+pub mod chat;
+mod error;
+pub mod gguf;
+pub mod tokenizer;
+pub mod tools;
+
+pub use error::LmError;
