@@ -1,1 +1,60 @@
 //! Bytes to a structured document; each third-party parser behind its own wall.
+//!
+//! [`extract`] decides what a file is by its content first and its name second, and gives back one
+//! [`Document`]: a text, the blocks in it (headings, paragraphs, list items, tables, code) as byte spans
+//! into that text, and the pages where the format has pages. A file that holds nothing to read, or
+//! that cannot be read, comes back as an [`ExtractError`] whose message is a sentence for the user.
+//!
+//! What never happens here: a panic, a hang or unbounded memory because of what a file contains;
+//! output on stdout or stderr; a look at the environment. Parsers that cannot promise the first of these
+//! themselves (PDF) run in a [`Worker`] process, or on a thread of their own when there is none.
+//!
+//! Cost: text formats are one pass over the bytes and one copy. HTML is a streaming pass without a tree.
+
+mod code;
+mod decode;
+mod detect;
+mod document;
+mod entities;
+mod error;
+mod html;
+mod html_tokens;
+mod limits;
+mod markdown;
+mod plain;
+
+use std::path::Path;
+
+pub use detect::{Format, detect};
+pub use document::{Block, BlockKind, Document};
+pub use error::ExtractError;
+pub use limits::Limits;
+
+/// Turns the content of one file into a [`Document`].
+///
+/// `path` is used for its extension alone; nothing is read from it. `bytes` is the whole file.
+///
+/// # Errors
+/// [`ExtractError::Skipped`] when there is nothing to read for cause (binary, too large, empty, unsupported,
+/// images only); [`ExtractError::Failed`] when the file is broken, encrypted or its parser gave up.
+pub fn extract(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    limits.check_size(bytes.len() as u64)?;
+    if bytes.is_empty() {
+        return Err(ExtractError::skipped("empty file"));
+    }
+    let document = read_as(detect(path, bytes)?, path, bytes, limits)?;
+    if document.blocks.is_empty() {
+        return Err(ExtractError::skipped("no text in it"));
+    }
+    debug_assert_eq!(document.check(), Ok(()));
+    Ok(document)
+}
+
+fn read_as(format: Format, path: &Path, bytes: &[u8], _limits: &Limits) -> Result<Document, ExtractError> {
+    match format {
+        Format::Text => Ok(plain::extract(decode::decode(bytes)?)),
+        Format::Markdown => Ok(markdown::extract(decode::decode(bytes)?)),
+        Format::Html => Ok(html::extract(&decode::decode_html(bytes)?)),
+        Format::Code => Ok(code::extract(decode::decode(bytes)?, detect::code_language(path))),
+    }
+}

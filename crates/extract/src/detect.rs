@@ -1,0 +1,257 @@
+//! What a file is: by its content where the content says so, else by its name.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ExtractError;
+
+/// What a file was read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Plain text, and every text file of a kind not known.
+    Text,
+    /// Markdown (CommonMark with tables, footnotes, front matter).
+    Markdown,
+    /// HTML and XHTML.
+    Html,
+    /// Source code, configuration and data written as text.
+    Code,
+}
+
+impl Format {
+    /// Its lower-case name, as listed to users and kept in the index.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+            Self::Code => "code",
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// First bytes of files that hold no text we can read, and what to call them.
+const BINARY_MAGIC: &[(&[u8], &str)] = &[
+    (b"\x89PNG\r\n\x1a\n", "PNG picture"),
+    (b"\xff\xd8\xff", "JPEG picture"),
+    (b"GIF87a", "GIF picture"),
+    (b"GIF89a", "GIF picture"),
+    (b"II*\0", "TIFF picture"),
+    (b"MM\0*", "TIFF picture"),
+    (b"\x7fELF", "program"),
+    (b"MZ\x90\0", "program"),
+    (b"\xcf\xfa\xed\xfe", "program"),
+    (b"\xca\xfe\xba\xbe", "program"),
+    (b"\0asm", "WebAssembly"),
+    (b"\x1f\x8b", "gzip archive"),
+    (b"BZh", "bzip2 archive"),
+    (b"\xfd7zXZ\0", "xz archive"),
+    (b"\x28\xb5\x2f\xfd", "zstd archive"),
+    (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    (b"Rar!\x1a\x07", "RAR archive"),
+    (b"SQLite format 3\0", "SQLite database"),
+    (b"OggS", "Ogg media"),
+    (b"fLaC", "FLAC audio"),
+    (b"ID3", "MP3 audio"),
+    (b"\x1a\x45\xdf\xa3", "Matroska video"),
+    (b"wOFF", "font"),
+    (b"wOF2", "font"),
+    (b"OTTO", "font"),
+    (b"\0\x01\0\0\0", "font"),
+    (b"GGUF", "model weights"),
+    (b"!<arch>\n", "library archive"),
+    (b"%!PS", "PostScript: convert it to PDF"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Office format: save it as DOCX, XLSX or PPTX"),
+];
+
+/// Extension to language; the names are those of Markdown fences.
+const LANGUAGES: &[(&str, &[&str])] = &[
+    ("ada", &["adb", "ads"]),
+    ("asm", &["asm", "s"]),
+    ("awk", &["awk"]),
+    ("bash", &["sh", "bash", "zsh", "ksh", "bats"]),
+    ("batch", &["bat", "cmd"]),
+    ("c", &["c", "h"]),
+    ("clojure", &["clj", "cljs", "cljc", "edn"]),
+    ("cmake", &["cmake"]),
+    ("cpp", &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "ino", "cu", "cuh"]),
+    ("csharp", &["cs"]),
+    ("css", &["css", "scss", "sass", "less"]),
+    ("csv", &["csv", "tsv"]),
+    ("d", &["d"]),
+    ("dart", &["dart"]),
+    ("diff", &["diff", "patch"]),
+    ("elixir", &["ex", "exs"]),
+    ("elm", &["elm"]),
+    ("erlang", &["erl", "hrl"]),
+    ("fish", &["fish"]),
+    ("fortran", &["f", "for", "f77", "f90", "f95", "f03", "f08"]),
+    ("fsharp", &["fs", "fsi", "fsx"]),
+    ("glsl", &["glsl", "vert", "frag", "wgsl", "hlsl"]),
+    ("go", &["go"]),
+    ("graphql", &["graphql", "gql"]),
+    ("groovy", &["groovy", "gradle"]),
+    ("haskell", &["hs", "lhs"]),
+    ("hcl", &["tf", "hcl"]),
+    ("ini", &["ini", "cfg", "conf", "properties", "desktop", "service", "editorconfig"]),
+    ("java", &["java"]),
+    ("javascript", &["js", "mjs", "cjs", "jsx"]),
+    ("json", &["json", "jsonl", "ndjson", "json5", "jsonc", "geojson", "webmanifest"]),
+    ("julia", &["jl"]),
+    ("just", &["just"]),
+    ("kotlin", &["kt", "kts"]),
+    ("lisp", &["lisp", "cl", "el", "scm", "ss", "rkt"]),
+    ("lua", &["lua"]),
+    ("makefile", &["mk", "mak"]),
+    ("matlab", &["m"]),
+    ("nim", &["nim"]),
+    ("nix", &["nix"]),
+    ("objectivec", &["mm"]),
+    ("ocaml", &["ml", "mli"]),
+    ("pascal", &["pas", "pp", "dpr"]),
+    ("perl", &["pl", "pm", "t"]),
+    ("php", &["php", "phtml"]),
+    ("powershell", &["ps1", "psm1", "psd1"]),
+    ("prolog", &["pro"]),
+    ("protobuf", &["proto"]),
+    ("python", &["py", "pyi", "pyw", "pyx", "bzl", "star"]),
+    ("r", &["r"]),
+    ("ruby", &["rb", "rake", "gemspec"]),
+    ("rust", &["rs"]),
+    ("scala", &["scala", "sbt"]),
+    ("sql", &["sql"]),
+    ("svelte", &["svelte"]),
+    ("swift", &["swift"]),
+    ("tcl", &["tcl"]),
+    ("toml", &["toml", "lock"]),
+    ("typescript", &["ts", "mts", "cts", "tsx"]),
+    ("vb", &["vb", "bas", "vbs"]),
+    ("verilog", &["v", "sv", "svh"]),
+    ("vhdl", &["vhd", "vhdl"]),
+    ("vim", &["vim"]),
+    ("vue", &["vue"]),
+    ("xml", &["xml", "xsd", "xsl", "xslt", "wsdl", "plist", "pom", "csproj", "ui", "rss", "atom"]),
+    ("yaml", &["yaml", "yml"]),
+    ("zig", &["zig"]),
+];
+
+/// Whole file names to language.
+const NAMED: &[(&str, &[&str])] = &[
+    ("bash", &[".bashrc", ".profile", ".zshrc", ".bash_profile", "pkgbuild"]),
+    ("cmake", &["cmakelists.txt"]),
+    ("dockerfile", &["dockerfile", "containerfile"]),
+    ("ini", &[".gitconfig", ".gitmodules", ".npmrc"]),
+    ("just", &["justfile"]),
+    ("makefile", &["makefile", "gnumakefile"]),
+    ("meson", &["meson.build"]),
+    ("python", &["sconstruct", "wscript"]),
+    ("ruby", &["gemfile", "rakefile", "vagrantfile"]),
+];
+
+/// Decides what a file is. Magic bytes win over the name; for text the name's extension decides;
+/// text of no known extension is [`Format::Html`] if it opens like a web page, else [`Format::Text`].
+///
+/// # Errors
+/// [`ExtractError::Skipped`] for content known to hold no text (pictures, programs, archives).
+pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
+    if let Some(kind) = binary_kind(bytes) {
+        return Err(ExtractError::skipped(format!("binary file ({kind})")));
+    }
+    let extension = extension(path);
+    let by_name = match extension.as_deref() {
+        Some("md" | "markdown" | "mkd" | "mdown" | "mdx" | "rmd" | "qmd") => Some(Format::Markdown),
+        Some("html" | "htm" | "xhtml" | "xht" | "shtml") => Some(Format::Html),
+        Some("svg") => return Err(ExtractError::skipped("picture (SVG)")),
+        _ if code_language(path).is_some() => Some(Format::Code),
+        Some("txt" | "text" | "log" | "rst" | "adoc" | "asciidoc" | "org" | "tex") => Some(Format::Text),
+        _ => None,
+    };
+    Ok(by_name.unwrap_or_else(|| if opens_like_html(bytes) { Format::Html } else { by_shebang(bytes) }))
+}
+
+/// The language of a source file by its name: `rust`, `python`; `None` when the name says nothing.
+pub(crate) fn code_language(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let named = NAMED.iter().find(|(_, names)| names.contains(&name.as_str()));
+    let by_extension = || {
+        let extension = extension(path)?;
+        LANGUAGES.iter().find(|(_, extensions)| extensions.contains(&extension.as_str()))
+    };
+    named.or_else(by_extension).map(|(language, _)| *language)
+}
+
+fn extension(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_ascii_lowercase())
+}
+
+fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
+    let riff = bytes.starts_with(b"RIFF") && bytes.len() > 12;
+    match bytes.get(8..12) {
+        Some(b"WEBP") if riff => return Some("WebP picture"),
+        Some(b"WAVE") if riff => return Some("WAV audio"),
+        Some(b"AVI ") if riff => return Some("AVI video"),
+        _ if bytes.get(4..8) == Some(b"ftyp") => return Some("MP4 media"),
+        _ if bytes.get(257..262) == Some(b"ustar") => return Some("tar archive"),
+        _ => {}
+    }
+    BINARY_MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, kind)| *kind)
+}
+
+/// Whether the first kilobyte, after blank space, comments and an XML declaration, is a page's opening.
+fn opens_like_html(bytes: &[u8]) -> bool {
+    let head = bytes[..bytes.len().min(1024)].to_ascii_lowercase();
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
+    let holds = |needle: &[u8]| head.windows(needle.len()).any(|w| w == needle);
+    head.starts_with(b"<!doctype html")
+        || head.starts_with(b"<html")
+        || (head.starts_with(b"<") && (holds(b"<!doctype html") || holds(b"<html")))
+}
+
+/// A script without an extension is code.
+fn by_shebang(bytes: &[u8]) -> Format {
+    if bytes.starts_with(b"#!/") { Format::Code } else { Format::Text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(name: &str, bytes: &[u8]) -> Result<Format, ExtractError> {
+        detect(Path::new(name), bytes)
+    }
+
+    #[test]
+    fn content_decides_before_the_name() {
+        let error = format("notes.txt", b"\x89PNG\r\n\x1a\n....").unwrap_err();
+        assert_eq!(error.reason(), "binary file (PNG picture)");
+        assert_eq!(format("page", b"\n<!-- x --><!DOCTYPE HTML><html>").unwrap(), Format::Html);
+        assert_eq!(format("run", b"#!/bin/sh\necho").unwrap(), Format::Code);
+    }
+
+    #[test]
+    fn names_decide_among_texts() {
+        assert_eq!(format("a.MD", b"x").unwrap(), Format::Markdown);
+        assert_eq!(format("a.rs", b"x").unwrap(), Format::Code);
+        assert_eq!(format("LICENSE", b"x").unwrap(), Format::Text);
+        assert_eq!(code_language(Path::new("/x/Makefile")), Some("makefile"));
+        assert_eq!(code_language(Path::new("/x/CMakeLists.txt")), Some("cmake"));
+        assert_eq!(code_language(Path::new("/x/a.TSX")), Some("typescript"));
+    }
+
+    #[test]
+    fn no_extension_names_two_languages() {
+        let mut all: Vec<_> = LANGUAGES.iter().flat_map(|(_, e)| e.iter()).collect();
+        let n_listed = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), n_listed);
+    }
+}

@@ -1,0 +1,226 @@
+//! What a file said: a text, and where its blocks and pages lie in it.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Format;
+
+/// The readable content of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// The whole text. All spans below are byte ranges of it.
+    pub text: String,
+    /// What the file was read as.
+    pub format: Format,
+    /// The title the file gives itself, if it does.
+    pub title: Option<String>,
+    /// The parts of the text worth indexing: in order, not overlapping, on character boundaries, none of them empty,
+    /// and without blank space at either end. What lies between them is markup and blank lines.
+    pub blocks: Vec<Block>,
+    /// Byte range of page `i + 1` (slide, sheet). Empty if the format has no pages. In order, not overlapping.
+    pub pages: Vec<Range<usize>>,
+    /// Whether `text` is the file byte for byte, byte-order mark and line endings included, so that every span is also
+    /// a range of the file.
+    pub same_as_file: bool,
+}
+
+/// One part of a document's structure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Byte range in [`Document::text`].
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: BlockKind,
+}
+
+/// What a block is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockKind {
+    /// A heading. The span holds its words alone, without `#` or underline.
+    Heading {
+        /// 1 is the outermost; may skip levels, as the file does.
+        level: u8,
+    },
+    /// Running text.
+    Paragraph,
+    /// One item of a list, with its marker. Nested items are items of their own.
+    ListItem,
+    /// A whole table; in formats without a table syntax of their own, rows are Markdown rows (`| a | b |`).
+    Table,
+    /// Program text or other preformatted text; line breaks and indentation matter.
+    Code {
+        /// Lower-case name (`rust`, `python`), where known.
+        language: Option<String>,
+    },
+    /// Quoted text.
+    Quote,
+}
+
+impl Document {
+    /// Checks the promises of [`Document::blocks`] and [`Document::pages`].
+    ///
+    /// # Errors
+    /// A sentence naming the first span that breaks one.
+    pub fn check(&self) -> Result<(), String> {
+        let mut end = 0;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let span = &block.span;
+            let Some(text) = self.text.get(span.clone()) else {
+                return Err(format!("block {i} ({span:?}) is not a range of the text"));
+            };
+            if text.is_empty() || text.trim() != text {
+                return Err(format!("block {i} ({span:?}) is empty or has blank space at its ends"));
+            }
+            if span.start < end {
+                return Err(format!("block {i} ({span:?}) begins before the one before it ended ({end})"));
+            }
+            end = span.end;
+        }
+        let mut end = 0;
+        for (i, page) in self.pages.iter().enumerate() {
+            if self.text.get(page.clone()).is_none() || page.start < end {
+                return Err(format!("page {} ({page:?}) is out of order or not a range of the text", i + 1));
+            }
+            end = page.end;
+        }
+        Ok(())
+    }
+}
+
+/// `span` without the blank space (and byte-order marks) at both ends of it; `None` if nothing is left.
+pub(crate) fn trimmed(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let part = text.get(span.clone())?;
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let start = span.start + (part.len() - part.trim_start_matches(blank).len());
+    let end = span.end - (part.len() - part.trim_end_matches(blank).len());
+    (start < end).then_some(start..end)
+}
+
+/// Collects blocks whose spans point into a text that is already there. Spans are trimmed; empty ones are dropped.
+pub(crate) struct Spans<'a> {
+    text: &'a str,
+    blocks: Vec<Block>,
+}
+
+impl<'a> Spans<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, blocks: Vec::new() }
+    }
+
+    /// Adds a block. A span that reaches back into the block before it is cut there.
+    pub(crate) fn push(&mut self, span: Range<usize>, kind: BlockKind) {
+        let floor = self.blocks.last().map_or(0, |b| b.span.end);
+        let span = span.start.max(floor)..span.end;
+        if span.start >= span.end {
+            return;
+        }
+        if let Some(span) = trimmed(self.text, span) {
+            self.blocks.push(Block { span, kind });
+        }
+    }
+
+    pub(crate) fn into_blocks(self) -> Vec<Block> {
+        self.blocks
+    }
+}
+
+/// Writes a text block by block, for formats whose text is not the file itself.
+#[derive(Default)]
+pub(crate) struct Writer {
+    text: String,
+    blocks: Vec<Block>,
+    pages: Vec<Range<usize>>,
+}
+
+impl Writer {
+    /// Appends a block: a blank line before it, a mere line break between two list items. Blank text adds nothing.
+    /// `indent` spaces go before it and belong to no block.
+    pub(crate) fn push_indented(&mut self, indent: usize, text: &str, kind: BlockKind) {
+        let Some(part) = trimmed(text, 0..text.len()) else { return };
+        // A code block keeps the indentation of its first line, outside its span.
+        let lead = match kind {
+            BlockKind::Code { .. } => text[..part.start].rfind('\n').map_or(0, |i| i + 1),
+            _ => part.start,
+        };
+        if !self.text.is_empty() {
+            let both_items = kind == BlockKind::ListItem
+                && self.blocks.last().is_some_and(|b| b.kind == BlockKind::ListItem);
+            self.text.push_str(if both_items { "\n" } else { "\n\n" });
+        }
+        self.text.extend(std::iter::repeat_n(' ', indent));
+        self.text.push_str(&text[lead..part.start]);
+        let start = self.text.len();
+        self.text.push_str(&text[part]);
+        self.blocks.push(Block { span: start..self.text.len(), kind });
+    }
+
+    pub(crate) fn push(&mut self, text: &str, kind: BlockKind) {
+        self.push_indented(0, text, kind);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(crate) fn finish(self, format: Format, title: Option<String>) -> Document {
+        Document {
+            text: self.text,
+            format,
+            title: clean_title(title),
+            blocks: self.blocks,
+            pages: self.pages,
+            same_as_file: false,
+        }
+    }
+}
+
+/// One line, no blank ends; `None` if nothing is left.
+pub(crate) fn clean_title(title: Option<String>) -> Option<String> {
+    let line = title?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.trim_matches(|c: char| c == '\u{feff}' || c == '\0').to_owned();
+    (!line.is_empty()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_space_never_belongs_to_a_block() {
+        let mut writer = Writer::default();
+        writer.push("  a b \n", BlockKind::Paragraph);
+        writer.push(" \n\t ", BlockKind::Paragraph);
+        writer.push("\n    fn x() {\n    }\n", BlockKind::Code { language: None });
+        writer.push("- one", BlockKind::ListItem);
+        writer.push_indented(2, "- two", BlockKind::ListItem);
+        let document = writer.finish(Format::Html, None);
+        assert_eq!(document.text, "a b\n\n    fn x() {\n    }\n\n- one\n  - two");
+        assert_eq!(document.check(), Ok(()));
+        assert_eq!(document.blocks.len(), 4);
+    }
+
+    #[test]
+    fn a_broken_span_is_found() {
+        let mut document = Document {
+            text: "añb".into(),
+            format: Format::Text,
+            title: None,
+            blocks: vec![Block { span: 0..2, kind: BlockKind::Paragraph }],
+            pages: vec![],
+            same_as_file: true,
+        };
+        assert!(document.check().is_err(), "cuts a character");
+        document.blocks = vec![
+            Block { span: 0..1, kind: BlockKind::Paragraph },
+            Block { span: 0..4, kind: BlockKind::Paragraph },
+        ];
+        assert!(document.check().is_err(), "overlaps");
+        document.blocks.pop();
+        assert_eq!(document.check(), Ok(()));
+    }
+}
