@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the bad files of this folder. Standard library only, and nothing random without a seed: the same files on every run.
+"""Writes the bad files in files/. Standard library only, and nothing random without a seed: the same files on every run.
 
-    python3 corpora/hostile/make.py            write them beside this script
+    python3 corpora/hostile/make.py            write them into files/ beside this script
     python3 corpora/hostile/make.py DIR        write them into DIR
 
 What each file is and what should become of it is in expected.tsv. Files that version control cannot hold (permissions, a FIFO, a file of
@@ -262,7 +262,7 @@ def docx_files(folder):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent / "files"
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in plain_files():
         (folder / name).write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
