@@ -1,0 +1,295 @@
+//! The kernels in plain Rust: the oracle, and the body that the compiler vectorises for each instruction set where
+//! nothing is gained by hand. Each function is inlined into a wrapper that carries the target features, so it must not
+//! call anything that is not inlined.
+//!
+//! The order of every f32 operation here is the definition of the result: a path written by hand follows it to the bit.
+
+use std::ops::Range;
+
+use crate::activation::ActivationChunk;
+use crate::arch::{Past, Sums};
+use crate::format::CodeKind;
+use crate::math::{exp, f16_to_f32, sigmoid, silu, sum_lanes};
+use crate::tile::{BLOCK, FloatTile, TILE_ROWS, Tile};
+use crate::{KV_BLOCK, KvType, RopePairing};
+
+/// `sums[row][tile] += tile * x[row]` for a chunk: per block of 32 columns an exact integer dot product, scaled and
+/// added with one rounding each.
+#[inline(always)]
+pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
+    for (row, sums) in sums.iter_mut().enumerate().take(x.n_rows) {
+        for (tile, sum) in tiles.iter().zip(sums) {
+            for block in 0..x.n_blocks {
+                let at = row * x.n_blocks + block;
+                let q = &x.q[at * BLOCK..][..BLOCK];
+                let codes = &tile.codes[block * 8..][..8];
+                let (scale, total) = (x.scale[at], x.total[at]);
+                match kind {
+                    CodeKind::Centred { shift } => {
+                        let centre = -((x.sums[2 * at] + x.sums[2 * at + 1]) << shift);
+                        let dots = dot(codes, q, centre);
+                        for lane in 0..TILE_ROWS {
+                            sum[lane] =
+                                (dots[lane] as f32 * scale).mul_add(tile.scale[block][lane], sum[lane]);
+                        }
+                    }
+                    CodeKind::Offset => {
+                        let dots = dot(codes, q, 0);
+                        for lane in 0..TILE_ROWS {
+                            let with_offset = tile.offset[block][lane].mul_add(total, sum[lane]);
+                            sum[lane] =
+                                (dots[lane] as f32 * scale).mul_add(tile.scale[block][lane], with_offset);
+                        }
+                    }
+                    CodeKind::CentredHalves => {
+                        let first = dot(&codes[..4], &q[..16], -(x.sums[2 * at] << 5));
+                        let second = dot(&codes[4..], &q[16..], -(x.sums[2 * at + 1] << 5));
+                        for lane in 0..TILE_ROWS {
+                            let half = first[lane] as f32 * tile.scale[2 * block][lane];
+                            let both = (second[lane] as f32).mul_add(tile.scale[2 * block + 1][lane], half);
+                            sum[lane] = both.mul_add(scale, sum[lane]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Per lane `start` + the dot product of its codes with `q`.
+#[inline(always)]
+fn dot(codes: &[[u8; 4 * TILE_ROWS]], q: &[i8], start: i32) -> [i32; TILE_ROWS] {
+    let mut dots = [start; TILE_ROWS];
+    for (codes, q) in codes.iter().zip(q.as_chunks::<4>().0) {
+        for lane in 0..TILE_ROWS {
+            for i in 0..4 {
+                dots[lane] += i32::from(codes[4 * lane + i]) * i32::from(q[i]);
+            }
+        }
+    }
+    dots
+}
+
+/// `sums[row][tile] += tile * x[row]` for float weights: columns `cols` of rows of `row_len`
+/// floats; each 32 columns are summed one after the other, then added.
+#[inline(always)]
+pub(crate) fn multiply_floats(
+    tiles: &[FloatTile],
+    x: &[f32],
+    row_len: usize,
+    cols: Range<usize>,
+    sums: &mut Sums,
+) {
+    for (x, sums) in x.chunks_exact(row_len).zip(sums) {
+        let x = &x[cols.clone()];
+        for (tile, sum) in tiles.iter().zip(sums) {
+            for (x, weights) in x.chunks(BLOCK).zip(tile.weights.chunks(BLOCK)) {
+                let mut block = [0.0; TILE_ROWS];
+                for (x, weights) in x.iter().zip(weights) {
+                    for lane in 0..TILE_ROWS {
+                        block[lane] = x.mul_add(weights[lane], block[lane]);
+                    }
+                }
+                for lane in 0..TILE_ROWS {
+                    sum[lane] += block[lane];
+                }
+            }
+        }
+    }
+}
+
+/// Rows of `weight.len()`: x / rms(x) * weight.
+#[inline(always)]
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let n = weight.len();
+    for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+        let mut lanes = [0.0f32; 16];
+        let (whole, rest) = x.as_chunks::<16>();
+        for x in whole {
+            for lane in 0..16 {
+                lanes[lane] = x[lane].mul_add(x[lane], lanes[lane]);
+            }
+        }
+        for (lane, x) in lanes.iter_mut().zip(rest) {
+            *lane = x.mul_add(*x, *lane);
+        }
+        let factor = 1.0 / (sum_lanes(lanes) / n as f32 + eps).sqrt();
+        for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+            *out = x * factor * weight;
+        }
+    }
+}
+
+/// gate = silu(gate) * up.
+#[inline(always)]
+pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = silu(*gate) * up;
+    }
+}
+
+/// x = sigmoid(x).
+#[inline(always)]
+pub(crate) fn sigmoids(x: &mut [f32]) {
+    for x in x {
+        *x = sigmoid(*x);
+    }
+}
+
+/// Rotates the heads of one token (n_heads, head_dim) by the angles of its position.
+#[inline(always)]
+pub(crate) fn rope(heads: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32], pairing: RopePairing) {
+    let n_pairs = cos.len();
+    for head in heads.chunks_exact_mut(head_dim) {
+        match pairing {
+            RopePairing::Neox => {
+                let (first, second) = head[..2 * n_pairs].split_at_mut(n_pairs);
+                for i in 0..n_pairs {
+                    let (a, b) = (first[i], second[i]);
+                    first[i] = a.mul_add(cos[i], -(b * sin[i]));
+                    second[i] = a.mul_add(sin[i], b * cos[i]);
+                }
+            }
+            RopePairing::Interleaved => {
+                for (i, pair) in head[..2 * n_pairs].as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                    let (a, b) = (pair[0], pair[1]);
+                    pair[0] = a.mul_add(cos[i], -(b * sin[i]));
+                    pair[1] = a.mul_add(sin[i], b * cos[i]);
+                }
+            }
+        }
+    }
+}
+
+/// One position of the gated short convolution: g = b * x; z = k0 older + k1 newer + k2 g; out = c * z.
+/// `bcx` is (3, d), `kernel` (d, 3), `past` holds g of the two positions before; `gated` gets this one's.
+#[inline(always)]
+pub(crate) fn short_conv(bcx: &[f32], kernel: &[f32], past: Past<'_>, gated: &mut [f32], out: &mut [f32]) {
+    let d = out.len();
+    let (b, rest) = bcx.split_at(d);
+    let (c, x) = rest.split_at(d);
+    let kernel = &kernel.as_chunks::<3>().0[..d];
+    for i in 0..d {
+        let g = b[i] * x[i];
+        gated[i] = g;
+        let z = g.mul_add(kernel[i][2], past.last[i].mul_add(kernel[i][1], past.before[i] * kernel[i][0]));
+        out[i] = c[i] * z;
+    }
+}
+
+/// Reads `n_keys` keys of one head, (256, head_dim), into (head_dim, 256) floats.
+#[inline(always)]
+pub(crate) fn load_keys(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: usize, out: &mut [f32]) {
+    for key in 0..n_keys {
+        for dim in 0..head_dim {
+            out[dim * KV_BLOCK + key] = kv_value(kv_type, bytes, key * head_dim + dim);
+        }
+    }
+}
+
+/// Reads `n_keys` values of one head, (256, head_dim), into rows of `stride` floats, zeros behind head_dim.
+#[inline(always)]
+pub(crate) fn load_values(
+    kv_type: KvType,
+    bytes: &[u8],
+    head_dim: usize,
+    n_keys: usize,
+    stride: usize,
+    out: &mut [f32],
+) {
+    for (key, row) in out.chunks_exact_mut(stride).enumerate().take(n_keys) {
+        for (dim, value) in row.iter_mut().enumerate() {
+            *value = if dim < head_dim { kv_value(kv_type, bytes, key * head_dim + dim) } else { 0.0 };
+        }
+    }
+}
+
+#[inline(always)]
+fn kv_value(kv_type: KvType, bytes: &[u8], index: usize) -> f32 {
+    match kv_type {
+        KvType::F16 => f16_to_f32(u16::from_le_bytes(bytes.as_chunks::<2>().0[index])),
+        KvType::F32 => f32::from_le_bytes(bytes.as_chunks::<4>().0[index]),
+    }
+}
+
+/// The keys and values of one head in one block, as floats.
+pub(crate) struct HeadBlock<'a> {
+    pub(crate) head_dim: usize,
+    /// head_dim rounded up to 16: the length of a row of values and of an output row.
+    pub(crate) stride: usize,
+    /// (head_dim, 256)
+    pub(crate) keys: &'a [f32],
+    /// (256, stride)
+    pub(crate) values: &'a [f32],
+}
+
+/// What rows of queries got from one block: not divided by the sum yet.
+pub(crate) struct BlockResult<'a> {
+    /// Largest score; negative infinity for a row that sees nothing of the block.
+    pub(crate) max: &'a mut [f32],
+    /// Sum of e^(score - max).
+    pub(crate) sum: &'a mut [f32],
+    /// Sum of e^(score - max) * value, (n_rows, stride).
+    pub(crate) values: &'a mut [f32],
+}
+
+/// Attention of `limits.len()` query rows (n_rows, head_dim), already scaled, to the first `limits[row]` keys of a block.
+/// `weights` is room for (n_rows, 256) floats.
+#[inline(always)]
+pub(crate) fn attend(
+    block: &HeadBlock<'_>,
+    queries: &[f32],
+    limits: &[u32],
+    weights: &mut [f32],
+    result: &mut BlockResult<'_>,
+) {
+    for (row, limit) in limits.iter().enumerate() {
+        let n_keys = *limit as usize;
+        let query = &queries[row * block.head_dim..][..block.head_dim];
+        let weights = &mut weights[row * KV_BLOCK..][..KV_BLOCK];
+        weights.fill(0.0);
+        for (dim, q) in query.iter().enumerate() {
+            let keys = &block.keys[dim * KV_BLOCK..][..KV_BLOCK];
+            for key in 0..n_keys {
+                weights[key] = q.mul_add(keys[key], weights[key]);
+            }
+        }
+        let mut max = f32::NEG_INFINITY;
+        for score in &weights[..n_keys] {
+            max = if *score > max { *score } else { max };
+        }
+        let mut lanes = [0.0; 16];
+        for (key, weight) in weights.iter_mut().enumerate() {
+            *weight = if key < n_keys { exp(*weight - max) } else { 0.0 };
+            lanes[key % 16] += *weight;
+        }
+        let out = &mut result.values[row * block.stride..][..block.stride];
+        out.fill(0.0);
+        for (weight, values) in weights[..n_keys].iter().zip(block.values.chunks_exact(block.stride)) {
+            for (out, value) in out.iter_mut().zip(values) {
+                *out = weight.mul_add(*value, *out);
+            }
+        }
+        result.max[row] = max;
+        result.sum[row] = sum_lanes(lanes);
+    }
+}
+
+/// Adds a block's result to what the blocks before it gave.
+#[inline(always)]
+pub(crate) fn merge(running: &mut BlockResult<'_>, block: &BlockResult<'_>, stride: usize) {
+    for row in 0..running.max.len() {
+        if block.sum[row] == 0.0 {
+            continue; // nothing seen; a row that sees a key has at least e^0 there, or NaN
+        }
+        let (old, new) = (running.max[row], block.max[row]);
+        let max = if new > old { new } else { old };
+        let (keep, add) = (exp(old - max), exp(new - max));
+        running.max[row] = max;
+        running.sum[row] = block.sum[row].mul_add(add, running.sum[row] * keep);
+        let out = &mut running.values[row * stride..][..stride];
+        for (out, value) in out.iter_mut().zip(&block.values[row * stride..][..stride]) {
+            *out = value.mul_add(add, *out * keep);
+        }
+    }
+}

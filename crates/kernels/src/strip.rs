@@ -1,0 +1,130 @@
+//! Thirty-two rows of a matrix times all input rows: the unit of work that threads take.
+//!
+//! For each chunk of columns the rows are unpacked once into scratch that stays in the first-level cache, then used by
+//! every input row. One row of input goes the same way: unpacking costs less than fetching the weights from memory.
+
+use std::ops::Range;
+
+use crate::activation::Activations;
+use crate::arch::Dispatch;
+use crate::format::Matrix;
+use crate::tile::{CHUNK_COLS, FLOAT_CHUNK_COLS, FloatTile, TILE_ROWS, Tile, TileSource};
+
+/// Rows of a strip: two tiles, so that each value of an input row read from cache is used twice.
+pub(crate) const STRIP_ROWS: usize = 2 * TILE_ROWS;
+
+/// Sums of one input row with the rows of a strip.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct StripSums(pub(crate) [[f32; TILE_ROWS]; 2]);
+
+impl StripSums {
+    /// As the rows of the strip, in order.
+    pub(crate) fn rows(&self) -> &[f32; STRIP_ROWS] {
+        self.0.as_flattened().try_into().expect("2 x 16 is 32")
+    }
+}
+
+/// Input rows, in the form the matrix's format multiplies.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    /// For integer formats.
+    Quantised(&'a Activations),
+    /// For float formats: rows of n_cols floats.
+    Floats(&'a [f32]),
+}
+
+/// Room for a strip, one per worker.
+pub(crate) struct StripScratch {
+    tiles: Box<[Tile; 2]>,
+    float_tiles: Box<[FloatTile; 2]>,
+    sums: Vec<StripSums>,
+}
+
+impl StripScratch {
+    pub(crate) fn new() -> StripScratch {
+        StripScratch {
+            tiles: Box::new([Tile::zeroed(), Tile::zeroed()]),
+            float_tiles: Box::new([FloatTile::zeroed(), FloatTile::zeroed()]),
+            sums: Vec::new(),
+        }
+    }
+
+    /// The products of the matrix's rows `first_row..` (up to 32 of them) with the input rows `inputs`.
+    pub(crate) fn multiply(
+        &mut self,
+        dispatch: &Dispatch,
+        matrix: &Matrix<'_>,
+        first_row: usize,
+        input: Input<'_>,
+        inputs: Range<usize>,
+    ) -> &[StripSums] {
+        self.sums.clear();
+        self.sums.resize(inputs.len(), StripSums([[0.0; TILE_ROWS]; 2]));
+        let n_rows = STRIP_ROWS.min(matrix.n_rows() - first_row);
+        match input {
+            Input::Quantised(activations) => {
+                for chunk in 0..activations.n_chunks() {
+                    let first_col = chunk * CHUNK_COLS;
+                    let n_cols = CHUNK_COLS.min(matrix.n_cols() - first_col);
+                    let n_tiles = n_rows.div_ceil(TILE_ROWS);
+                    for (index, tile) in self.tiles[..n_tiles].iter_mut().enumerate() {
+                        let source =
+                            tile_source(matrix, first_row, n_rows, index, first_col..first_col + n_cols);
+                        // SAFETY: the table proves its target features.
+                        unsafe { (dispatch.unpack)(&source, tile) };
+                    }
+                    let x = activations.chunk(chunk, inputs.clone());
+                    let kind = matrix.format().code_kind().expect("an integer format");
+                    // SAFETY: the table proves its target features.
+                    unsafe {
+                        (dispatch.multiply)(kind, &self.tiles[..n_tiles], &x, as_lanes(&mut self.sums))
+                    };
+                }
+            }
+            Input::Floats(x) => {
+                let row_len = matrix.n_cols();
+                let x = &x[inputs.start * row_len..inputs.end * row_len];
+                for first_col in (0..row_len).step_by(FLOAT_CHUNK_COLS) {
+                    let cols = first_col..row_len.min(first_col + FLOAT_CHUNK_COLS);
+                    let n_tiles = n_rows.div_ceil(TILE_ROWS);
+                    for (index, tile) in self.float_tiles[..n_tiles].iter_mut().enumerate() {
+                        let source = tile_source(matrix, first_row, n_rows, index, cols.clone());
+                        // SAFETY: the table proves its target features.
+                        unsafe { (dispatch.unpack_floats)(&source, tile) };
+                    }
+                    let (tiles, sums) = (&self.float_tiles[..n_tiles], as_lanes(&mut self.sums));
+                    // SAFETY: the table proves its target features.
+                    unsafe { (dispatch.multiply_floats)(tiles, x, row_len, cols, sums) };
+                }
+            }
+        }
+        &self.sums
+    }
+}
+
+/// The rows of tile `index` of the strip of `n_rows` rows at `first_row`.
+fn tile_source<'a>(
+    matrix: &Matrix<'a>,
+    first_row: usize,
+    n_rows: usize,
+    index: usize,
+    cols: Range<usize>,
+) -> TileSource<'a> {
+    let tile_row = first_row + index * TILE_ROWS;
+    let n_rows = TILE_ROWS.min(first_row + n_rows - tile_row);
+    let row_bytes = matrix.row_bytes();
+    TileSource {
+        format: matrix.format(),
+        rows: &matrix.bytes()[tile_row * row_bytes..][..n_rows * row_bytes],
+        row_bytes,
+        n_rows,
+        first_col: cols.start,
+        n_cols: cols.len(),
+    }
+}
+
+fn as_lanes(sums: &mut [StripSums]) -> &mut [[[f32; TILE_ROWS]; 2]] {
+    // SAFETY: `StripSums` is `repr(C)` around exactly this array, and its alignment (64) divides its size (128).
+    unsafe { std::slice::from_raw_parts_mut(sums.as_mut_ptr().cast(), sums.len()) }
+}

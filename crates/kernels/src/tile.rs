@@ -1,0 +1,302 @@
+//! Sixteen rows of weights, unpacked for multiplication: what every path reads, and how the blocks of a file get there.
+//!
+//! A tile holds up to 256 columns of 16 rows. Codes stand as unsigned bytes, four columns of one row beside each
+//! other, the 16 rows of those four columns in 64 bytes: one AVX-512 register against which one dword of an
+//! input row (four int8 values) is multiplied, each lane a row.
+//!
+//! ```text
+//! codes  [column / 4][row][column % 4]
+//! scale  [sub-block][row]    sub-blocks of 32 columns (16 for Q6_K)
+//! offset [sub-block][row]    what a code of 0 is worth (formats with a minimum only)
+//! ```
+//!
+//! This file is the plain version, the oracle of the SIMD ones.
+
+use crate::BlockFormat;
+use crate::math::{bf16_to_f32, f16_to_f32};
+
+/// Rows in a tile.
+pub(crate) const TILE_ROWS: usize = 16;
+/// Columns unpacked at a time: 4 KiB of codes, so that two tiles and their input fit the first-level cache.
+pub(crate) const CHUNK_COLS: usize = 256;
+/// Columns that share a scale of the input row, and the step in which sums are rounded to f32.
+pub(crate) const BLOCK: usize = 32;
+/// Blocks in a whole chunk.
+pub(crate) const CHUNK_BLOCKS: usize = CHUNK_COLS / BLOCK;
+/// Columns of float weights unpacked at a time.
+pub(crate) const FLOAT_CHUNK_COLS: usize = 64;
+
+/// Sixteen rows x up to 256 columns of integer codes with their scales.
+#[repr(C, align(64))]
+pub(crate) struct Tile {
+    pub(crate) codes: [[u8; 4 * TILE_ROWS]; CHUNK_COLS / 4],
+    pub(crate) scale: [[f32; TILE_ROWS]; 2 * CHUNK_BLOCKS],
+    pub(crate) offset: [[f32; TILE_ROWS]; CHUNK_BLOCKS],
+}
+
+/// Sixteen rows x up to 64 columns of float weights.
+#[repr(C, align(64))]
+pub(crate) struct FloatTile {
+    pub(crate) weights: [[f32; TILE_ROWS]; FLOAT_CHUNK_COLS],
+}
+
+impl Tile {
+    pub(crate) fn zeroed() -> Tile {
+        Tile {
+            codes: [[0; 4 * TILE_ROWS]; CHUNK_COLS / 4],
+            scale: [[0.0; TILE_ROWS]; 2 * CHUNK_BLOCKS],
+            offset: [[0.0; TILE_ROWS]; CHUNK_BLOCKS],
+        }
+    }
+
+    /// Clears the rows from `row` on, so that stale codes of an earlier tile do not reach an unused lane.
+    fn clear_rows_from(&mut self, row: usize) {
+        for group in &mut self.codes {
+            group[4 * row..].fill(0);
+        }
+        for lanes in self.scale.iter_mut().chain(&mut self.offset) {
+            lanes[row..].fill(0.0);
+        }
+    }
+}
+
+impl FloatTile {
+    pub(crate) fn zeroed() -> FloatTile {
+        FloatTile { weights: [[0.0; TILE_ROWS]; FLOAT_CHUNK_COLS] }
+    }
+}
+
+/// One row's share of a chunk.
+struct RowChunk {
+    codes: [u8; CHUNK_COLS],
+    scale: [f32; 2 * CHUNK_BLOCKS],
+    offset: [f32; CHUNK_BLOCKS],
+}
+
+/// The rows of a tile as they lie in the file: `n_rows` rows of `row_bytes` bytes, of which the chunk that starts
+/// `chunk_at` bytes into each row is wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct TileSource<'a> {
+    pub(crate) format: BlockFormat,
+    /// From the first byte of the first row to the last byte of the last.
+    pub(crate) rows: &'a [u8],
+    pub(crate) row_bytes: usize,
+    pub(crate) n_rows: usize,
+    /// Column the chunk starts at.
+    pub(crate) first_col: usize,
+    /// Columns wanted, a multiple of 32 for integer formats.
+    pub(crate) n_cols: usize,
+}
+
+impl<'a> TileSource<'a> {
+    /// The blocks of the wanted columns of `row`.
+    pub(crate) fn chunk(&self, row: usize) -> &'a [u8] {
+        let (start, size) = self.chunk_range();
+        &self.rows[row * self.row_bytes + start..][..size]
+    }
+
+    /// Where the wanted columns start in a row, and their size, in bytes.
+    pub(crate) fn chunk_range(&self) -> (usize, usize) {
+        let (len, bytes) = (self.format.block_len(), self.format.block_bytes());
+        (self.first_col / len * bytes, self.n_cols / len * bytes)
+    }
+}
+
+/// Unpacks integer codes; rows the matrix does not have become zeros.
+pub(crate) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
+    let mut chunk = RowChunk { codes: [0; CHUNK_COLS], scale: [0.0; 16], offset: [0.0; 8] };
+    for row in 0..source.n_rows {
+        unpack_row(source.format, source.chunk(row), &mut chunk);
+        for (group, codes) in tile.codes.iter_mut().zip(chunk.codes.chunks_exact(4)).take(source.n_cols / 4) {
+            group[4 * row..][..4].copy_from_slice(codes);
+        }
+        for (lanes, value) in tile.scale.iter_mut().zip(chunk.scale) {
+            lanes[row] = value;
+        }
+        for (lanes, value) in tile.offset.iter_mut().zip(chunk.offset) {
+            lanes[row] = value;
+        }
+    }
+    tile.clear_rows_from(source.n_rows);
+}
+
+/// Unpacks float weights; rows the matrix does not have become zeros.
+pub(crate) fn unpack_floats(source: &TileSource<'_>, tile: &mut FloatTile) {
+    for row in 0..source.n_rows {
+        let lanes = tile.weights.iter_mut().map(|lanes| &mut lanes[row]);
+        for (out, value) in lanes.zip(floats_of(source.format, source.chunk(row))) {
+            *out = value;
+        }
+    }
+    for lanes in &mut tile.weights {
+        lanes[source.n_rows..].fill(0.0);
+    }
+}
+
+/// The values of a row of a float format.
+#[inline(always)]
+fn floats_of(format: BlockFormat, bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let size = format.block_bytes();
+    bytes.chunks_exact(size).map(move |value| match format {
+        BlockFormat::F16 => f16_to_f32(u16::from_le_bytes([value[0], value[1]])),
+        BlockFormat::BF16 => bf16_to_f32(u16::from_le_bytes([value[0], value[1]])),
+        _ => f32::from_le_bytes([value[0], value[1], value[2], value[3]]),
+    })
+}
+
+/// Writes one row of a matrix as floats: value = scale * code + offset, rounded as gguf-py rounds it.
+pub(crate) fn dequantise_row(format: BlockFormat, bytes: &[u8], out: &mut [f32]) {
+    let Some(kind) = format.code_kind() else {
+        for (out, value) in out.iter_mut().zip(floats_of(format, bytes)) {
+            *out = value;
+        }
+        return;
+    };
+    use crate::format::CodeKind;
+    // A chunk of the 32-column formats is eight blocks, or what is left at the end of the row.
+    let chunk_bytes = CHUNK_COLS / format.block_len() * format.block_bytes();
+    let mut chunk = RowChunk { codes: [0; CHUNK_COLS], scale: [0.0; 16], offset: [0.0; 8] };
+    for (bytes, out) in bytes.chunks(chunk_bytes).zip(out.chunks_mut(CHUNK_COLS)) {
+        unpack_row(format, bytes, &mut chunk);
+        for (col, (out, code)) in out.iter_mut().zip(chunk.codes).enumerate() {
+            *out = match kind {
+                CodeKind::Centred { shift } => {
+                    chunk.scale[col / 32] * (i32::from(code) - (1 << shift)) as f32
+                }
+                CodeKind::Offset => chunk.scale[col / 32] * f32::from(code) + chunk.offset[col / 32],
+                CodeKind::CentredHalves => chunk.scale[col / 16] * (i32::from(code) - 32) as f32,
+            };
+        }
+    }
+}
+
+fn f16_at(bytes: &[u8], at: usize) -> f32 {
+    f16_to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+/// The codes, scales and offsets of up to 256 columns of a row.
+fn unpack_row(format: BlockFormat, bytes: &[u8], chunk: &mut RowChunk) {
+    match format {
+        BlockFormat::Q4K => unpack_q4_k(bytes, chunk),
+        BlockFormat::Q5K => unpack_q5_k(bytes, chunk),
+        BlockFormat::Q6K => unpack_q6_k(bytes, chunk),
+        BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => {
+            unreachable!("float formats have no codes")
+        }
+        _ => {
+            for (index, block) in bytes.chunks_exact(format.block_bytes()).enumerate() {
+                let codes = &mut chunk.codes[BLOCK * index..][..BLOCK];
+                let (scale, offset) = unpack_block32(format, block, codes);
+                (chunk.scale[index], chunk.offset[index]) = (scale, offset);
+            }
+        }
+    }
+}
+
+/// One block of a 32-column format: scale and offset, with the codes written to `codes`.
+fn unpack_block32(format: BlockFormat, block: &[u8], codes: &mut [u8]) -> (f32, f32) {
+    let scale = f16_at(block, 0);
+    match format {
+        BlockFormat::Q8_0 => {
+            for (code, byte) in codes.iter_mut().zip(&block[2..]) {
+                *code = byte ^ 0x80;
+            }
+            (scale, 0.0)
+        }
+        BlockFormat::Q4_0 => {
+            nibbles(&block[2..], codes);
+            (scale, 0.0)
+        }
+        BlockFormat::Q4_1 => {
+            nibbles(&block[4..], codes);
+            (scale, f16_at(block, 2))
+        }
+        BlockFormat::Q5_0 => {
+            nibbles(&block[6..], codes);
+            add_fifth_bits(&block[2..6], codes);
+            (scale, 0.0)
+        }
+        _ => {
+            nibbles(&block[8..], codes);
+            add_fifth_bits(&block[4..8], codes);
+            (scale, f16_at(block, 2))
+        }
+    }
+}
+
+/// Low nibbles are the first half of the columns, high nibbles the second.
+fn nibbles(packed: &[u8], codes: &mut [u8]) {
+    let (low, high) = codes.split_at_mut(packed.len());
+    for ((low, high), byte) in low.iter_mut().zip(high).zip(packed) {
+        (*low, *high) = (byte & 15, byte >> 4);
+    }
+}
+
+/// Bit `i` of the little-endian dword is bit 4 of code `i`.
+fn add_fifth_bits(bits: &[u8], codes: &mut [u8]) {
+    for (col, code) in codes.iter_mut().enumerate() {
+        *code |= (bits[col / 8] >> (col % 8) & 1) << 4;
+    }
+}
+
+/// The eight 6-bit scales and minimums of a Q4_K or Q5_K block (ggml `get_scale_min_k4`).
+fn scales_and_minimums(packed: &[u8]) -> ([u8; 8], [u8; 8]) {
+    let (mut scales, mut minimums) = ([0; 8], [0; 8]);
+    for i in 0..4 {
+        scales[i] = packed[i] & 63;
+        minimums[i] = packed[i + 4] & 63;
+        scales[i + 4] = packed[i + 8] & 15 | packed[i] >> 6 << 4;
+        minimums[i + 4] = packed[i + 8] >> 4 | packed[i + 4] >> 6 << 4;
+    }
+    (scales, minimums)
+}
+
+fn set_k_scales(block: &[u8], chunk: &mut RowChunk) {
+    let (d, d_min) = (f16_at(block, 0), f16_at(block, 2));
+    let (scales, minimums) = scales_and_minimums(&block[4..16]);
+    for i in 0..8 {
+        chunk.scale[i] = d * f32::from(scales[i]);
+        chunk.offset[i] = -(d_min * f32::from(minimums[i]));
+    }
+}
+
+/// d, d_min, 12 bytes of scales, then 4 x 32 bytes: low nibbles are one sub-block of 32, high nibbles the next.
+fn unpack_q4_k(block: &[u8], chunk: &mut RowChunk) {
+    set_k_scales(block, chunk);
+    for (packed, codes) in block[16..].chunks_exact(32).zip(chunk.codes.chunks_exact_mut(64)) {
+        nibbles(packed, codes);
+    }
+}
+
+/// As Q4_K with 32 bytes of fifth bits before the nibbles: bit `s` of byte `i` belongs to column `i` of sub-block `s`.
+fn unpack_q5_k(block: &[u8], chunk: &mut RowChunk) {
+    set_k_scales(block, chunk);
+    for (packed, codes) in block[48..].chunks_exact(32).zip(chunk.codes.chunks_exact_mut(64)) {
+        nibbles(packed, codes);
+    }
+    for (sub_block, codes) in chunk.codes.chunks_exact_mut(32).enumerate() {
+        for (code, bits) in codes.iter_mut().zip(&block[16..48]) {
+            *code |= (bits >> sub_block & 1) << 4;
+        }
+    }
+}
+
+/// 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d; each half of the block holds 128 columns:
+/// four runs of 32 whose nibbles are low, low, high, high and whose bit pairs are 0, 1, 2, 3 of the same 32 bytes.
+fn unpack_q6_k(block: &[u8], chunk: &mut RowChunk) {
+    let (low, rest) = block.split_at(128);
+    let (high, rest) = rest.split_at(64);
+    for (half, codes) in chunk.codes.chunks_exact_mut(128).enumerate() {
+        let (low, high) = (&low[64 * half..][..64], &high[32 * half..][..32]);
+        for i in 0..32 {
+            codes[i] = low[i] & 15 | (high[i] & 3) << 4;
+            codes[i + 32] = low[i + 32] & 15 | (high[i] >> 2 & 3) << 4;
+            codes[i + 64] = low[i] >> 4 | (high[i] >> 4 & 3) << 4;
+            codes[i + 96] = low[i + 32] >> 4 | (high[i] >> 6) << 4;
+        }
+    }
+    let d = f16_at(rest, 16);
+    for (scale, byte) in chunk.scale.iter_mut().zip(&rest[..16]) {
+        *scale = d * f32::from(*byte as i8);
+    }
+}
