@@ -16,6 +16,8 @@ pub enum Format {
     Markdown,
     /// HTML and XHTML.
     Html,
+    /// Word documents (`.docx`).
+    Docx,
     /// Source code, configuration and data written as text.
     Code,
 }
@@ -27,6 +29,7 @@ impl Format {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Html => "html",
+            Self::Docx => "docx",
             Self::Code => "code",
         }
     }
@@ -162,6 +165,12 @@ const NAMED: &[(&str, &[&str])] = &[
 /// # Errors
 /// [`ExtractError::Skipped`] for content known to hold no text (pictures, programs, archives).
 pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+        return zip_kind(path, bytes);
+    }
+    if is_encrypted_office(bytes) {
+        return Err(ExtractError::failed("encrypted: remove the password and run `docent update`"));
+    }
     if let Some(kind) = binary_kind(bytes) {
         return Err(ExtractError::skipped(format!("binary file ({kind})")));
     }
@@ -190,6 +199,21 @@ pub(crate) fn code_language(path: &Path) -> Option<&'static str> {
 
 fn extension(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_ascii_lowercase())
+}
+
+/// What a zip file is by the names in it, which stand uncompressed in its headers. A cut file is known by its extension.
+fn zip_kind(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
+    let holds = |name: &[u8]| bytes.windows(name.len()).any(|w| w == name);
+    if holds(b"word/document.xml") || extension(path).as_deref() == Some("docx") {
+        return Ok(Format::Docx);
+    }
+    Err(ExtractError::skipped("zip archive: its files are not read; unpack it"))
+}
+
+/// A password-protected DOCX, XLSX or PPTX is an old-style container with a stream of this name.
+fn is_encrypted_office(bytes: &[u8]) -> bool {
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    bytes.starts_with(b"\xd0\xcf\x11\xe0") && bytes.windows(name.len()).any(|w| w == name)
 }
 
 fn binary_kind(bytes: &[u8]) -> Option<&'static str> {

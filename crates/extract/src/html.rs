@@ -14,11 +14,10 @@
 //! Tables become Markdown rows. A table that holds headings, other tables or long cells is page layout; its cells are read as text.
 
 mod sink;
-mod table;
 
 use crate::Format;
 use crate::document::{BlockKind, Document, Writer};
-use crate::html_tokens::{Token, append_text, tokens};
+use crate::html_tokens::{Dialect, Token, append_text, tokens};
 use sink::Sink;
 
 /// What comes out of a page besides its blocks, which go to a [`Writer`].
@@ -64,8 +63,9 @@ fn read_skipping(html: &str, skip_furniture: bool) -> Page {
         head = html.chars().take(256).collect();
     }
     let is_xhtml = head.contains("<?xml") || head.contains("//www.w3.org/1999/xhtml");
+    let dialect = if is_xhtml { Dialect::Xhtml } else { Dialect::Html };
     let mut sink = Sink::new(skip_furniture);
-    for token in tokens(html, is_xhtml) {
+    for token in tokens(html, dialect) {
         match token {
             Token::Start(tag) => {
                 sink.start(&tag);

@@ -32,18 +32,32 @@ pub(crate) struct Tag<'a> {
 impl Tag<'_> {
     /// The value of an attribute, references replaced. Looks through the attributes each time; the first of a name counts.
     pub(crate) fn attribute(&self, wanted: &str) -> Option<String> {
-        attributes(self.attributes)
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| unescape(value))
+        self.attribute_by(|name| name.eq_ignore_ascii_case(wanted))
+    }
+
+    /// The value of the first attribute whose name passes.
+    pub(crate) fn attribute_by(&self, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+        attributes(self.attributes).find(|(name, _)| is_wanted(name)).map(|(_, value)| unescape(value))
     }
 }
 
 /// Elements whose content is not markup. The two with references in their text come last.
 const RAW: &[&str] = &["script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title"];
 
-/// Tokens of `html`. In XHTML `<script/>` closes itself.
-pub(crate) fn tokens(html: &str, is_xhtml: bool) -> Tokens<'_> {
-    Tokens { html, at: 0, raw: None, is_xhtml, has_no_more_ends: false, quotes_are_broken: false }
+/// Whose rules hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Web pages.
+    Html,
+    /// Web pages in which `<script/>` closes itself.
+    Xhtml,
+    /// No element holds raw text. Names come out in lower case here too.
+    Xml,
+}
+
+/// Tokens of a page or of an XML document.
+pub(crate) fn tokens(html: &str, dialect: Dialect) -> Tokens<'_> {
+    Tokens { html, at: 0, raw: None, dialect, has_no_more_ends: false, quotes_are_broken: false }
 }
 
 pub(crate) struct Tokens<'a> {
@@ -51,7 +65,7 @@ pub(crate) struct Tokens<'a> {
     at: usize,
     /// The raw-text element that is open.
     raw: Option<String>,
-    is_xhtml: bool,
+    dialect: Dialect,
     /// No `>` is left: every further `<` is text. Without this, `<a <a <a …` would be quadratic.
     has_no_more_ends: bool,
     /// A quoted value was never closed: quotes no longer hide a `>`. Keeps `<a b='>'=">"` over and over linear.
@@ -92,7 +106,8 @@ impl<'a> Iterator for Tokens<'a> {
                 }
                 Markup::Start(n, tag) => {
                     self.at += n;
-                    if RAW.contains(&tag.name.as_str()) && !(self.is_xhtml && tag.self_closing) {
+                    let closes_itself = self.dialect == Dialect::Xhtml && tag.self_closing;
+                    if self.dialect != Dialect::Xml && RAW.contains(&tag.name.as_str()) && !closes_itself {
                         self.raw = Some(tag.name.clone());
                     }
                     return Some(Token::Start(tag));
@@ -248,7 +263,7 @@ mod tests {
     use super::*;
 
     fn shape(html: &str) -> Vec<String> {
-        tokens(html, false)
+        tokens(html, Dialect::Html)
             .map(|t| match t {
                 Token::Start(tag) => format!("<{}>", tag.name),
                 Token::End(name) => format!("</{name}>"),
@@ -275,7 +290,7 @@ mod tests {
 
     #[test]
     fn attributes_are_read_in_every_way_of_quoting() {
-        let mut tokens = tokens("<a one=1 two='2 &amp; 3' THREE = \"t\" = four five=/x/>", false);
+        let mut tokens = tokens("<a one=1 two='2 &amp; 3' THREE = \"t\" = four five=/x/>", Dialect::Html);
         let Some(Token::Start(tag)) = tokens.next() else { panic!("no tag") };
         assert_eq!(tag.attribute("one").as_deref(), Some("1"));
         assert_eq!(tag.attribute("two").as_deref(), Some("2 & 3"));
@@ -291,7 +306,7 @@ mod tests {
             ["<", "<a ", "<a b=\"", "<!--", "</", "<a/", "&#", "<![CDATA[", "<a b='>", "<a b='>'=\">\""]
         {
             let html = part.repeat(200_000);
-            assert!(tokens(&html, false).count() <= 400_001);
+            assert!(tokens(&html, Dialect::Html).count() <= 400_001);
         }
     }
 }

@@ -12,9 +12,11 @@
 //! Cost: text formats are one pass over the bytes and one copy. HTML is a streaming pass without a tree.
 
 mod code;
+mod container;
 mod decode;
 mod detect;
 mod document;
+mod docx;
 mod entities;
 mod error;
 mod html;
@@ -22,6 +24,8 @@ mod html_tokens;
 mod limits;
 mod markdown;
 mod plain;
+mod table;
+mod xml;
 
 use std::path::Path;
 
@@ -50,11 +54,12 @@ pub fn extract(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, E
     Ok(document)
 }
 
-fn read_as(format: Format, path: &Path, bytes: &[u8], _limits: &Limits) -> Result<Document, ExtractError> {
+fn read_as(format: Format, path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     match format {
         Format::Text => Ok(plain::extract(decode::decode(bytes)?)),
         Format::Markdown => Ok(markdown::extract(decode::decode(bytes)?)),
         Format::Html => Ok(html::extract(&decode::decode_html(bytes)?)),
+        Format::Docx => docx::extract(bytes, limits),
         Format::Code => Ok(code::extract(decode::decode(bytes)?, detect::code_language(path))),
     }
 }

@@ -13,8 +13,6 @@ pub struct Limits {
     pub max_unpacked_bytes: u64,
     /// Most entries a compressed container may list.
     pub max_entries: usize,
-    /// Deepest nesting of XML elements.
-    pub max_depth: usize,
     /// Longest time a parser that may hang (PDF) gets for one file.
     pub timeout: Duration,
 }
@@ -25,7 +23,6 @@ impl Default for Limits {
             max_bytes: 64 << 20,
             max_unpacked_bytes: 256 << 20,
             max_entries: 20_000,
-            max_depth: 2_000,
             timeout: Duration::from_secs(60),
         }
     }

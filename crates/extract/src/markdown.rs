@@ -10,6 +10,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use crate::Format;
 use crate::decode::Decoded;
 use crate::document::{BlockKind, Document, Spans, clean_title};
+use crate::html_tokens::{Dialect, Token, tokens};
 
 /// More container markers than this at the start of one line are no document but an attack on the parser.
 const MAX_NESTING: usize = 200;
@@ -206,8 +207,8 @@ fn without_marks(words: &str) -> String {
 
 /// Whether HTML in Markdown says anything: a letter or digit outside tags and comments.
 fn has_words_outside_tags(html: &str) -> bool {
-    crate::html_tokens::tokens(html, false).any(|token| match token {
-        crate::html_tokens::Token::Text { text, is_raw } => !is_raw && text.contains(char::is_alphanumeric),
+    tokens(html, Dialect::Html).any(|token| match token {
+        Token::Text { text, is_raw } => !is_raw && text.contains(char::is_alphanumeric),
         _ => false,
     })
 }

@@ -1,9 +1,9 @@
 //! Takes the tokens of a page and makes blocks of them.
 
-use super::table::Table;
 use super::{Page, Piece};
 use crate::document::BlockKind;
 use crate::html_tokens::Tag;
+use crate::table::Table;
 
 /// Elements without text for a reader, skipped always.
 const NEVER_TEXT: &[&str] = &[

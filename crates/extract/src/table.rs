@@ -5,41 +5,51 @@ const LONG_CELL: usize = 2000;
 
 /// One open `<table>`.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Row>,
     /// Whether text goes to the last cell of the last row.
-    pub(super) in_cell: bool,
+    pub(crate) in_cell: bool,
     /// It was found to be page layout: what it holds is read as if the table were not there.
-    pub(super) is_layout: bool,
+    pub(crate) is_layout: bool,
 }
 
 #[derive(Default)]
 struct Row {
     cells: Vec<String>,
     is_header: bool,
+    /// The file says that it is a header, whatever its cells say.
+    is_marked: bool,
 }
 
 impl Table {
-    pub(super) fn begin_row(&mut self) {
+    pub(crate) fn begin_row(&mut self) {
         self.in_cell = false;
         if self.rows.last().is_none_or(|r| !r.cells.is_empty()) {
-            self.rows.push(Row { cells: Vec::new(), is_header: true });
+            self.rows.push(Row { cells: Vec::new(), is_header: true, is_marked: false });
         }
     }
 
-    pub(super) fn begin_cell(&mut self, is_header: bool) {
+    pub(crate) fn begin_cell(&mut self, is_header: bool) {
         if self.rows.is_empty() {
             self.begin_row();
         }
         if let Some(row) = self.rows.last_mut() {
             row.cells.push(String::new());
-            row.is_header &= is_header;
+            row.is_header &= is_header || row.is_marked;
             self.in_cell = true;
         }
     }
 
+    /// Makes the row being read a header, cells of which are still to come or not.
+    pub(crate) fn mark_header(&mut self) {
+        if let Some(row) = self.rows.last_mut() {
+            row.is_header = true;
+            row.is_marked = true;
+        }
+    }
+
     /// Adds text to the open cell; `\n` parts its paragraphs. Returns false when the cell has become too long.
-    pub(super) fn add(&mut self, text: &str) -> bool {
+    pub(crate) fn add(&mut self, text: &str) -> bool {
         let Some(cell) = self.rows.last_mut().and_then(|r| r.cells.last_mut()) else { return true };
         if !cell.is_empty() {
             cell.push('\n');
@@ -49,7 +59,7 @@ impl Table {
     }
 
     /// All cells so far, in order, as paragraphs; leaves the table empty.
-    pub(super) fn take_paragraphs(&mut self) -> Vec<String> {
+    pub(crate) fn take_paragraphs(&mut self) -> Vec<String> {
         let cells = std::mem::take(&mut self.rows).into_iter().flat_map(|row| row.cells);
         cells
             .flat_map(|cell| cell.split('\n').map(str::to_owned).collect::<Vec<_>>())
@@ -58,14 +68,14 @@ impl Table {
     }
 
     /// One row or one column is no table: its cells are paragraphs.
-    pub(super) fn is_list(&self) -> bool {
+    pub(crate) fn is_list(&self) -> bool {
         let filled = || self.rows.iter().filter(|r| !r.cells.is_empty());
         (filled().count() == 1 && filled().all(|r| r.cells.iter().any(|c| c.contains('\n'))))
             || filled().all(|r| r.cells.len() == 1)
     }
 
     /// The rows as Markdown. Only rows of header cells at the top get a rule below.
-    pub(super) fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut out = String::new();
         for (i, row) in self.rows.iter().filter(|r| r.cells.iter().any(|c| !c.is_empty())).enumerate() {
             out.push_str(&markdown_row(row.cells.iter().map(String::as_str)));

@@ -1,0 +1,97 @@
+//! Zip containers (DOCX, EPUB, …) read within limits.
+//!
+//! The size an entry claims is not believed: what comes out is counted, over all entries, so that a bomb costs at most
+//! [`Limits::max_unpacked_bytes`].
+
+use std::io::{Cursor, Read};
+
+use zip::ZipArchive;
+
+use crate::limits::{Limits, megabytes};
+use crate::{ExtractError, decode};
+
+/// An open container.
+pub(crate) struct Container<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    /// What the user calls such a file: `DOCX`.
+    called: &'static str,
+    max_unpacked_bytes: u64,
+    /// Bytes that may still come out.
+    budget: u64,
+}
+
+impl<'a> Container<'a> {
+    /// Reads the table of contents.
+    ///
+    /// # Errors
+    /// Failed when there is none (a cut file) or it lists more entries than allowed.
+    pub(crate) fn open(bytes: &'a [u8], called: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
+        let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
+            ExtractError::failed(format!("broken {called}: its zip directory cannot be read ({error})"))
+        })?;
+        if archive.len() > limits.max_entries {
+            let n = archive.len();
+            return Err(ExtractError::failed(format!(
+                "{called} with {n} entries: more than {} are not read",
+                limits.max_entries
+            )));
+        }
+        Ok(Self {
+            archive,
+            called,
+            max_unpacked_bytes: limits.max_unpacked_bytes,
+            budget: limits.max_unpacked_bytes,
+        })
+    }
+
+    /// Names of all entries, in the order of the table of contents.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect()
+    }
+
+    /// The bytes of an entry, `None` if there is no such entry.
+    ///
+    /// # Errors
+    /// Failed when the entry is damaged or encrypted, or the container unpacks to more than allowed.
+    pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
+        let called = self.called;
+        let Some(idx) = self.archive.index_for_name(name) else { return Ok(None) };
+        if self.archive.by_index_raw(idx).is_ok_and(|entry| entry.encrypted()) {
+            return Err(ExtractError::failed("encrypted: remove the password and run `docent update`"));
+        }
+        let broken = |error: &dyn std::fmt::Display| {
+            ExtractError::failed(format!("broken {called}: `{name}` in it cannot be unpacked ({error})"))
+        };
+        let entry = self.archive.by_index(idx).map_err(|error| broken(&error))?;
+        let mut bytes = Vec::new();
+        entry.take(self.budget + 1).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
+        self.budget = self.budget.checked_sub(bytes.len() as u64).ok_or_else(|| {
+            ExtractError::failed(format!(
+                "{called} that unpacks to more than {}: not read",
+                megabytes(self.max_unpacked_bytes)
+            ))
+        })?;
+        Ok(Some(bytes))
+    }
+
+    /// An entry as text; undecodable bytes become U+FFFD.
+    ///
+    /// # Errors
+    /// As [`Container::read`].
+    pub(crate) fn read_text(&mut self, name: &str) -> Result<Option<String>, ExtractError> {
+        Ok(self.read(name)?.map(|bytes| match decode::decode_html(&bytes) {
+            Ok(text) => text,
+            Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        }))
+    }
+
+    /// An entry the format cannot do without, as text.
+    ///
+    /// # Errors
+    /// As [`Container::read`], and Failed when it is missing.
+    pub(crate) fn required_text(&mut self, name: &str) -> Result<String, ExtractError> {
+        let called = self.called;
+        self.read_text(name)?
+            .ok_or_else(|| ExtractError::failed(format!("broken {called}: there is no `{name}` in it")))
+    }
+}
