@@ -1,1 +1,64 @@
-fn main() {}
+//! The `docent` command: arguments → settings → run. Exit codes are in [`exit`].
+
+mod args;
+mod commands;
+mod exit;
+mod interrupt;
+mod output;
+mod progress;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use commands::Context;
+use exit::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::ExtractWorker) {
+        return docent_extract::run_worker();
+    }
+    let quiet = cli.common.quiet;
+    match run(cli) {
+        Ok(outcome) => outcome.into(),
+        Err(error) if error.is::<commands::Interrupted>() => Outcome::Interrupted.into(),
+        Err(error) => {
+            output::Output::detect(quiet).warn(one_sentence(&error));
+            ExitCode::from(exit::ERROR)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Ask(args) => commands::ask::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Search(args) => commands::search::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Add(args) => commands::ingest::add(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Update(args) => commands::ingest::update(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Ls(args) => commands::library::ls(&Context::new(common, None)?, &args),
+        Command::Rm(args) => commands::library::rm(&Context::new(common, None)?, &args),
+        Command::Show(args) => commands::library::show(&Context::new(common, None)?, &args),
+        Command::Status(args) => commands::status::run(&Context::new(common, None)?, &args),
+        Command::Models(command) => commands::models::run(&Context::new(common, None)?, command),
+        Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
+        Command::Doctor(args) => commands::doctor::run(&Context::new(common, None)?, &args),
+        Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
+        Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
+        Command::ExtractWorker => Ok(Outcome::Done),
+    }
+}
+
+/// The error and its causes on one line; a cause that only repeats what was said is left out.
+fn one_sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
+}

@@ -3,6 +3,7 @@
 //! A reader that goes away (`docent ls | head`) ends the program quietly, as a shell user expects.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -107,9 +108,19 @@ pub fn bytes(n: u64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-/// Control characters of a document must not steer the terminal.
+/// Text of a document without what would steer the terminal: control characters and those that reorder the line.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if steers_terminal(c) && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// A path on one line, without what would steer the terminal.
+pub fn name(path: &Path) -> String {
+    path.to_string_lossy().chars().map(|c| if steers_terminal(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and the bidirectional overrides and isolates of Unicode (UAX #9).
+fn steers_terminal(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
 /// `1,234`.
@@ -144,6 +155,7 @@ mod tests {
 
     #[test]
     fn a_document_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\n");
+        assert_eq!(printable("a\x1b[2Jb\n\u{202e}c"), "a\u{fffd}[2Jb\n\u{fffd}c");
+        assert_eq!(name(Path::new("two\nlines")), "two\u{fffd}lines");
     }
 }

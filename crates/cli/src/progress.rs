@@ -45,6 +45,11 @@ impl Bar {
         self.bar.set_message(message.into());
     }
 
+    /// Prints something above the bar.
+    pub fn above(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+
     /// Removes the bar from the terminal.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

@@ -1,0 +1,190 @@
+//! `ask`: the answer streams to standard output, its sources follow.
+
+use docent::{Answer, AskEvent, AskOptions, Cancel, Citation, Kind, Order, Place, Status};
+
+use super::{Context, ingest, models};
+use crate::args::{self, AskArgs, Thinking};
+use crate::exit::Outcome;
+use crate::output::{count, name, printable};
+use crate::progress::{Bar, Unit};
+
+pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(!args.question.trim().is_empty(), "the question is empty");
+    let model = models::ensure_for_ask(context, args.model.model.as_deref(), args.ingest.yes)?;
+    if !args.within.is_empty() && ingest::look_into(context, &args.within)? == Outcome::Interrupted {
+        return Ok(Outcome::Interrupted);
+    }
+    let options = AskOptions {
+        within: args.within.clone(),
+        model,
+        kv_type: models::kv_type(args.model.kv),
+        budget: args.budget,
+        order: match args.order {
+            args::Order::Canonical => Order::Canonical,
+            args::Order::Relevance => Order::Relevance,
+        },
+        temperature: args.model.temperature,
+        seed: args.model.seed,
+        max_tokens: args.model.max_tokens,
+        max_thinking: args.model.max_thinking,
+    };
+    let cancel = Cancel::from_flag(context.interrupt.flag());
+    let mut screen = Screen::new(context, args.json, args.model.thinking);
+    let answer = context.library.ask(&args.question, &options, &cancel, &mut |event| screen.show(event))?;
+    screen.finish();
+    if args.json {
+        context.output.json(&answer)?;
+    } else {
+        print_sources(context, &answer, screen.printed);
+    }
+    Ok(match answer.status {
+        _ if context.interrupt.requested() => Outcome::Interrupted,
+        Status::Answered | Status::Partly => Outcome::Done,
+        Status::NotFound => Outcome::NotFound,
+    })
+}
+
+/// What the terminal shows while the answer is made.
+pub struct Screen<'a> {
+    context: &'a Context,
+    bar: Option<Bar>,
+    json: bool,
+    thinking: Thinking,
+    reasons: bool,
+    /// Whether a piece of the answer has been printed.
+    pub printed: bool,
+}
+
+impl<'a> Screen<'a> {
+    pub fn new(context: &'a Context, json: bool, thinking: Thinking) -> Self {
+        Self { context, bar: None, json, thinking, reasons: false, printed: false }
+    }
+
+    fn show(&mut self, event: AskEvent) {
+        match event {
+            AskEvent::Packed { prompt_tokens, n_passages, n_left_out } => {
+                let bar = Bar::new(self.context.output.shows_progress(), Unit::Tokens);
+                let left_out = if n_left_out > 0 { format!(" ({n_left_out} left out)") } else { String::new() };
+                bar.set(0, prompt_tokens as u64, format!("reading {n_passages} passages{left_out}"));
+                self.bar = Some(bar);
+            }
+            AskEvent::Prefill { done, total } => {
+                if let Some(bar) = &self.bar {
+                    bar.set(done as u64, total as u64, "reading");
+                }
+            }
+            AskEvent::Thinking(text) => self.thought(&text),
+            AskEvent::Answer(text) => self.answer(&text),
+        }
+    }
+
+    /// A piece of reasoning: dimmed, on standard error, where it spoils no pipe.
+    pub fn thought(&mut self, text: &str) {
+        if self.thinking == Thinking::Show {
+            self.bar = None;
+            self.reasons = true;
+            eprint!("{}", self.context.output.dim(&printable(text)));
+        } else if self.bar.is_none() && self.context.output.shows_progress() {
+            let bar = Bar::new(true, Unit::Tokens);
+            bar.say("thinking");
+            self.bar = Some(bar);
+        }
+    }
+
+    /// A piece of the answer.
+    pub fn answer(&mut self, text: &str) {
+        self.bar = None;
+        if self.json {
+            return;
+        }
+        if std::mem::take(&mut self.reasons) {
+            eprintln!();
+        }
+        let text = if self.printed { text } else { text.trim_start() };
+        if !text.is_empty() {
+            self.printed = true;
+            self.context.output.write(&printable(text));
+        }
+    }
+
+    pub fn finish(&mut self) {
+        self.bar = None;
+        if self.printed {
+            self.context.output.line("");
+        }
+    }
+}
+
+fn print_sources(context: &Context, answer: &Answer, printed: bool) {
+    let output = &context.output;
+    if !printed {
+        output.line(&answer.answer);
+    }
+    if !answer.citations.is_empty() {
+        output.line("");
+    }
+    for citation in &answer.citations {
+        print_citation(context, citation);
+    }
+    if !answer.unsupported.is_empty() && answer.status != Status::NotFound {
+        output.line("");
+        output.line(output.bold("Not found in your documents:"));
+        for sentence in &answer.unsupported {
+            output.line(format!("  {}", one_line(sentence)));
+        }
+    }
+    if answer.status == Status::NotFound {
+        print_nearest(context, answer);
+    }
+    let usage = &answer.usage;
+    let timing = &answer.timing;
+    output.note(output.dim(&format!(
+        "{}: read {} tokens ({} cached), first token after {:.1} s, {} tokens in {:.1} s",
+        answer.model,
+        count(usage.prompt_tokens),
+        count(usage.cached_tokens),
+        timing.first_token_s,
+        count(usage.completion_tokens),
+        timing.total_s
+    )));
+}
+
+fn print_citation(context: &Context, citation: &Citation) {
+    let output = &context.output;
+    let how = match citation.kind {
+        Kind::Quoted => " (quoted)",
+        Kind::Cited => "",
+        Kind::Attributed => " (attributed)",
+    };
+    output.line(format!("[{}] {}{how}", citation.n, output.bold(&location(&citation.place))));
+    output.line(format!("    \"{}\"", one_line(&citation.place.quote)));
+}
+
+fn print_nearest(context: &Context, answer: &Answer) {
+    let output = &context.output;
+    output.line("");
+    if !answer.unsupported.is_empty() {
+        output.line("Nothing in your documents supports this answer.");
+    }
+    if !answer.nearest.is_empty() {
+        output.line(output.bold("Nearest passages:"));
+    }
+    for place in &answer.nearest {
+        output.line(format!("  {}", location(place)));
+    }
+}
+
+/// `path:12` or `path page 3`, with the headings above.
+fn location(place: &Place) -> String {
+    let at = match place.page {
+        Some(page) => format!(" page {page}"),
+        None => format!(":{}", place.line_start),
+    };
+    let headings =
+        if place.heading_path.is_empty() { String::new() } else { format!("  {}", place.heading_path.join(" > ")) };
+    format!("{}{at}{}", name(&place.path), printable(&headings))
+}
+
+fn one_line(text: &str) -> String {
+    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}

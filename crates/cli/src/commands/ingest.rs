@@ -1,0 +1,106 @@
+//! `add`, `update`, and the ingestion that `ask --in` and `search --in` do on the way.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use docent::{Progress, Summary};
+use serde_json::json;
+
+use super::Context;
+use super::models::ensure_embedding;
+use crate::args::{AddArgs, UpdateArgs};
+use crate::exit::Outcome;
+use crate::output::count;
+use crate::progress::{Bar, Unit};
+
+pub fn add(context: &Context, args: &AddArgs) -> anyhow::Result<Outcome> {
+    ensure_embedding(context, args.ingest.yes)?;
+    let summary = with_progress(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
+    report(context, &summary, args.json)
+}
+
+pub fn update(context: &Context, args: &UpdateArgs) -> anyhow::Result<Outcome> {
+    ensure_embedding(context, args.ingest.yes)?;
+    let summary = with_progress(context, |cancel, progress| context.library.update(cancel, progress))?;
+    report(context, &summary, args.json)
+}
+
+/// Brings the index up to date for `--in`. Says something only if there was something to do.
+pub fn look_into(context: &Context, paths: &[PathBuf]) -> anyhow::Result<Outcome> {
+    let looked = with_progress(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
+    let summary = match looked {
+        // A home that cannot be written can still be searched, as it is.
+        Err(docent::Error::Index(error)) if error.is_read_only() => {
+            context.output.note(format!("note: {error}; searching what was indexed before"));
+            return Ok(Outcome::Done);
+        }
+        looked => looked?,
+    };
+    if summary.n_changes() > 0 || summary.failed > 0 {
+        context.output.note(sentence(&summary));
+    }
+    Ok(if summary.interrupted { Outcome::Interrupted } else { Outcome::Done })
+}
+
+fn with_progress(
+    context: &Context,
+    work: impl FnOnce(&dyn Fn() -> bool, &mut dyn FnMut(Progress)) -> Result<Summary, docent::Error>,
+) -> Result<Summary, docent::Error> {
+    let bar = Bar::new(context.output.shows_progress(), Unit::Bytes);
+    let started = Instant::now();
+    let summary = work(&|| context.interrupt.requested(), &mut |progress| draw(&bar, &progress));
+    bar.clear();
+    if let Ok(summary) = &summary {
+        if started.elapsed().as_secs() >= 2 && summary.n_changes() > 0 {
+            context.output.note(format!("{:.1} s", started.elapsed().as_secs_f64()));
+        }
+    }
+    summary
+}
+
+fn draw(bar: &Bar, progress: &Progress) {
+    match progress {
+        Progress::Scanning { found } => bar.say(format!("looking: {} files", count(*found))),
+        Progress::Working { files_done, files_total, bytes_done, bytes_total, path } => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            bar.set(*bytes_done, *bytes_total, format!("{}/{} {name}", count(*files_done), count(*files_total)));
+        }
+    }
+}
+
+fn report(context: &Context, summary: &Summary, json: bool) -> anyhow::Result<Outcome> {
+    if json {
+        context.output.json(&json!({
+            "added": summary.added, "changed": summary.changed, "renamed": summary.renamed, "removed": summary.removed,
+            "unchanged": summary.unchanged, "skipped": summary.skipped, "failed": summary.failed,
+            "interrupted": summary.interrupted,
+        }))?;
+    } else {
+        context.output.line(sentence(summary));
+        if summary.skipped + summary.failed > 0 {
+            context.output.note("see `docent status` for the reasons");
+        }
+    }
+    Ok(match () {
+        () if summary.interrupted => Outcome::Interrupted,
+        () if summary.failed > 0 => Outcome::SomeFailed,
+        () => Outcome::Done,
+    })
+}
+
+/// `12 indexed, 3 unchanged, 1 skipped`.
+fn sentence(summary: &Summary) -> String {
+    let parts = [
+        (summary.added, "added"),
+        (summary.changed, "changed"),
+        (summary.renamed, "renamed"),
+        (summary.removed, "removed"),
+        (summary.unchanged, "unchanged"),
+        (summary.skipped, "skipped"),
+        (summary.failed, "failed"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
+    let stopped = if summary.interrupted { " (stopped; run it again to go on)" } else { "" };
+    if told.is_empty() { format!("no files{stopped}") } else { format!("{}{stopped}", told.join(", ")) }
+}

@@ -1,0 +1,49 @@
+//! One file per command; each takes the context and its arguments and gives an outcome.
+
+pub mod ask;
+pub mod chat;
+pub mod debug;
+pub mod doctor;
+pub mod ingest;
+pub mod inspect;
+pub mod library;
+pub mod models;
+pub mod reset;
+pub mod search;
+pub mod status;
+
+use docent::Library;
+
+use crate::args::{Common, IngestArgs};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::settings;
+
+/// What every command works with.
+pub struct Context {
+    pub library: Library,
+    pub output: Output,
+    pub interrupt: Interrupt,
+}
+
+impl Context {
+    pub fn new(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<Self> {
+        Ok(Self {
+            library: Library::open(settings::resolve(common, ingest)?),
+            output: Output::detect(common.quiet),
+            interrupt: Interrupt::listen()?,
+        })
+    }
+}
+
+/// The user stopped the command before its main work began.
+#[derive(Debug, Clone, Copy)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Interrupted {}

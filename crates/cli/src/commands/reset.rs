@@ -1,0 +1,36 @@
+//! `reset`: removes what docent has written, nothing else.
+
+use std::path::Path;
+
+use super::Context;
+use super::status::folder_bytes;
+use crate::args::ResetArgs;
+use crate::exit::Outcome;
+use crate::output::bytes;
+
+pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
+    let settings = context.library.settings();
+    let mut folders = vec![settings.index_dir()];
+    if args.all {
+        folders.push(settings.models_dir());
+    }
+    let there: Vec<_> = folders.into_iter().filter(|folder| folder.exists()).collect();
+    if there.is_empty() {
+        context.output.line("nothing to remove");
+        return Ok(Outcome::Done);
+    }
+    let list: Vec<String> =
+        there.iter().map(|folder| format!("{} ({})", folder.display(), bytes(folder_bytes(folder)))).collect();
+    if !args.yes && !context.output.confirm(&format!("Remove {}?", list.join(" and "))) {
+        anyhow::bail!("nothing was removed; say --yes to remove {}", list.join(" and "));
+    }
+    for folder in &there {
+        remove(folder)?;
+        context.output.line(format!("removed {}", folder.display()));
+    }
+    Ok(Outcome::Done)
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    std::fs::remove_dir_all(folder).map_err(|error| anyhow::anyhow!("{}: {error}", folder.display()))
+}

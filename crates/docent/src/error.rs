@@ -1,0 +1,81 @@
+//! What can go wrong, in sentences for the person at the other end.
+
+use std::path::PathBuf;
+
+/// Any failure of a [`Library`](crate::Library). Messages name the file or model and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A path that was given does not exist or cannot be looked at.
+    #[error("{}: {reason}; check the spelling, or list what is indexed with `docent ls`", path.display())]
+    Path {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// Nothing has been indexed yet.
+    #[error("nothing is indexed yet; add a folder with `docent add PATH`, or ask one directly with `--in PATH`")]
+    Empty,
+    /// A document that was asked for is not in the index.
+    #[error("{} is not in the index; list the documents with `docent ls`, or add it with `docent add`", path.display())]
+    NotIndexed {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A path to forget was never added.
+    #[error("{} was not added as such{}", path.display(), inside.as_ref().map_or_else(String::new, |root| format!(
+        ": it lies in {}, which was; forget that, or name the path in a .docentignore file there", root.display())))]
+    NotARoot {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The added folder that holds it.
+        inside: Option<PathBuf>,
+    },
+    /// A model is needed and not here.
+    #[error("the model {name} is not here; get it with `docent models pull {name}`")]
+    ModelMissing {
+        /// Its name in the catalogue.
+        name: String,
+    },
+    /// A model that cannot write answers was named for that.
+    #[error("{name} turns text into vectors and cannot answer; `docent models list` shows the ones that can")]
+    NotAGenerator {
+        /// Its name in the catalogue.
+        name: String,
+    },
+    /// Finding a model.
+    #[error(transparent)]
+    Models(#[from] docent_models::StoreError),
+    /// The kernels cannot run as asked.
+    #[error("{0}")]
+    Kernels(String),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] docent_index::IndexError),
+    /// Reading files into the index.
+    #[error(transparent)]
+    Ingest(#[from] docent_ingest::IngestError),
+    /// Ranking.
+    #[error(transparent)]
+    Retrieve(#[from] docent_retrieve::RetrieveError),
+    /// The embedding model.
+    #[error(transparent)]
+    Embed(#[from] docent_embed::EmbedError),
+    /// A model's file.
+    #[error(transparent)]
+    Lm(#[from] docent_lm::LmError),
+    /// Running a model.
+    #[error(transparent)]
+    Infer(#[from] docent_infer::InferError),
+    /// Building the prompt.
+    #[error(transparent)]
+    Pack(#[from] docent_pack::PackError),
+    /// Files of the library itself.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}

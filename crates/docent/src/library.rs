@@ -1,0 +1,282 @@
+//! A library: an index, the models, and what can be asked of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use docent_embed::Embedder;
+use docent_index::{DocumentText, EmbeddingSpec, Fate, FileRecord, Filter, Index, IndexOptions, Root, Stats, Writer};
+use docent_infer::Engine;
+use docent_ingest::{IngestOptions, Progress, Summary};
+use docent_models::Store;
+use docent_retrieve::Hit;
+
+use crate::models::{ChosenModel, EMBEDDING_MODEL, KvType};
+use crate::{Error, Settings};
+
+/// Which rankings a search uses.
+pub use docent_retrieve::Mode as SearchMode;
+
+/// A personal library of documents: opened once, asked many times, by one thread or several.
+///
+/// Opening costs nothing; the index, the embedding model and the language model are each opened when first needed and
+/// the models stay open as long as the library lives.
+pub struct Library {
+    pub(crate) settings: Settings,
+    models: Store,
+    embedder: Mutex<Option<Arc<Embedder>>>,
+    engine: Mutex<Option<OpenEngine>>,
+}
+
+/// The engine that is open, and for which model file and KV type.
+struct OpenEngine {
+    path: PathBuf,
+    kv_type: KvType,
+    engine: Arc<Engine>,
+}
+
+/// How to search.
+#[derive(Debug, Clone)]
+pub struct SearchOptions {
+    /// How many passages.
+    pub k: usize,
+    /// Only files at or below these paths; empty means everything that was added.
+    pub within: Vec<PathBuf>,
+    /// Which rankings.
+    pub mode: SearchMode,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self { k: 10, within: Vec::new(), mode: SearchMode::Hybrid }
+    }
+}
+
+/// What a library holds.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// What was added or looked into.
+    pub roots: Vec<Root>,
+    /// Every file that was seen, indexed or not.
+    pub files: Vec<FileRecord>,
+    /// Counts and sizes of the index.
+    pub stats: Stats,
+}
+
+impl Library {
+    /// A library with these settings. Creates nothing on disk.
+    pub fn open(settings: Settings) -> Self {
+        let models = Store::new(settings.models_dir());
+        Self { settings, models, embedder: Mutex::new(None), engine: Mutex::new(None) }
+    }
+
+    /// The models that are here, and the way to get others.
+    pub fn models(&self) -> &Store {
+        &self.models
+    }
+
+    /// Where things are kept.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Remembers files and folders, and indexes them.
+    ///
+    /// # Errors
+    /// A path that does not exist, a missing embedding model, an index that cannot be written.
+    pub fn add(
+        &self,
+        paths: &[PathBuf],
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Error> {
+        self.ingest(paths, true, cancel, progress)
+    }
+
+    /// Indexes files and folders so that they can be asked directly, without adding them for good.
+    ///
+    /// # Errors
+    /// As [`Library::add`].
+    pub fn look_into(
+        &self,
+        paths: &[PathBuf],
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Error> {
+        self.ingest(paths, false, cancel, progress)
+    }
+
+    /// Looks again at everything that was added.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] if nothing was; otherwise as [`Library::add`].
+    pub fn update(&self, cancel: &dyn Fn() -> bool, progress: &mut dyn FnMut(Progress)) -> Result<Summary, Error> {
+        let roots = self.open_index()?.roots()?;
+        let paths: Vec<PathBuf> = roots.into_iter().filter(|root| root.remembered).map(|root| root.path).collect();
+        if paths.is_empty() {
+            return Err(Error::Empty);
+        }
+        let embedder = self.embedder()?;
+        let mut writer = self.writer(&embedder)?;
+        self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
+    }
+
+    fn ingest(
+        &self,
+        paths: &[PathBuf],
+        remembered: bool,
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Error> {
+        let paths = paths.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
+        let embedder = self.embedder()?;
+        let mut writer = self.writer(&embedder)?;
+        for path in &paths {
+            writer.add_root(path, remembered)?;
+        }
+        self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
+    }
+
+    fn run_ingest(
+        &self,
+        writer: &mut Writer,
+        embedder: &Embedder,
+        paths: &[PathBuf],
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Error> {
+        let options = IngestOptions {
+            limits: self.settings.limits.clone(),
+            worker: self.settings.extract_worker.clone(),
+            hidden: self.settings.hidden,
+            no_ignore: self.settings.no_ignore,
+            exclude: vec![self.settings.data_dir.clone(), self.settings.cache_dir.clone()],
+            ..IngestOptions::default()
+        };
+        Ok(docent_ingest::ingest(writer, Some(embedder), paths, &options, cancel, progress)?)
+    }
+
+    /// Forgets files and folders that were added, with everything indexed from them. The files themselves stay.
+    ///
+    /// # Errors
+    /// [`Error::NotARoot`] for a path that was never added.
+    pub fn remove(&self, paths: &[PathBuf]) -> Result<usize, Error> {
+        let index = self.open_index()?;
+        let roots = index.roots()?;
+        let wanted: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect();
+        for (path, given) in wanted.iter().zip(paths) {
+            if !roots.iter().any(|root| &root.path == path) {
+                let inside = roots.iter().find(|root| path.starts_with(&root.path)).map(|root| root.path.clone());
+                return Err(Error::NotARoot { path: given.clone(), inside });
+            }
+        }
+        let mut writer = index.writer(None)?;
+        let mut n_removed = 0;
+        for path in &wanted {
+            n_removed += writer.remove_root(path)?;
+        }
+        writer.commit()?;
+        Ok(n_removed)
+    }
+
+    /// The passages that match `query` best.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] before anything was indexed; a missing embedding model unless the search is lexical.
+    pub fn search(&self, query: &str, options: &SearchOptions) -> Result<Vec<Hit>, Error> {
+        self.search_in(&self.open_index()?, query, options)
+    }
+
+    pub(crate) fn search_in(&self, index: &Index, query: &str, options: &SearchOptions) -> Result<Vec<Hit>, Error> {
+        let under: Vec<PathBuf> = options.within.iter().map(|path| absolute(path)).collect();
+        let filter = Filter { remembered_only: under.is_empty(), under };
+        let vector = match options.mode {
+            SearchMode::Lexical => None,
+            SearchMode::Hybrid | SearchMode::Vector => self.embedder()?.embed(&[query])?.pop(),
+        };
+        let search = docent_retrieve::SearchOptions { k: options.k, filter, mode: options.mode };
+        Ok(docent_retrieve::search(index, query, vector.as_deref(), &search)?)
+    }
+
+    /// A document's whole text.
+    ///
+    /// # Errors
+    /// [`Error::NotIndexed`].
+    pub fn document(&self, path: &Path) -> Result<DocumentText, Error> {
+        let index = self.open_index()?;
+        let record = index.file(&absolute(path))?.filter(|record| record.fate == Fate::Indexed);
+        let record = record.ok_or_else(|| Error::NotIndexed { path: path.to_owned() })?;
+        Ok(index.document(record.id)?)
+    }
+
+    /// Everything the library holds.
+    ///
+    /// # Errors
+    /// An index that cannot be read. An empty inventory if there is none yet.
+    pub fn inventory(&self) -> Result<Inventory, Error> {
+        if !Index::exists(&self.settings.index_dir()) {
+            return Ok(Inventory { roots: Vec::new(), files: Vec::new(), stats: Stats::default() });
+        }
+        let index = self.open_index()?;
+        Ok(Inventory { roots: index.roots()?, files: index.files()?, stats: index.stats()? })
+    }
+
+    /// Opens the index for reading.
+    pub(crate) fn open_index(&self) -> Result<Index, Error> {
+        let dir = self.settings.index_dir();
+        if !Index::exists(&dir) {
+            return Err(Error::Empty);
+        }
+        Ok(Index::open(&dir, &IndexOptions { read_only: true })?)
+    }
+
+    fn writer(&self, embedder: &Embedder) -> Result<Writer, Error> {
+        let index = Index::open(&self.settings.index_dir(), &IndexOptions { read_only: false })?;
+        let spec = EmbeddingSpec { fingerprint: embedder.fingerprint().to_owned(), dim: embedder.dim() };
+        Ok(index.writer(Some(spec))?)
+    }
+
+    /// The embedding model, opened at the first call.
+    fn embedder(&self) -> Result<Arc<Embedder>, Error> {
+        let mut slot = self.embedder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(embedder) = &*slot {
+            return Ok(embedder.clone());
+        }
+        let installed = self
+            .models
+            .installed(EMBEDDING_MODEL)
+            .ok_or_else(|| Error::ModelMissing { name: EMBEDDING_MODEL.to_owned() })?;
+        let embedder = Arc::new(Embedder::open(&installed.dir, self.settings.n_threads)?);
+        *slot = Some(embedder.clone());
+        Ok(embedder)
+    }
+
+    /// The engine for `model`, opened at the first call and again when another model is asked for.
+    pub(crate) fn engine(&self, model: &ChosenModel, kv_type: KvType) -> Result<Arc<Engine>, Error> {
+        let mut slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = slot.as_ref().filter(|open| open.path == model.path && open.kv_type == kv_type) {
+            return Ok(open.engine.clone());
+        }
+        *slot = None; // two models at once may not fit into memory
+        let engine = Arc::new(self.open_engine(model, kv_type)?);
+        *slot = Some(OpenEngine { path: model.path.clone(), kv_type, engine: engine.clone() });
+        Ok(engine)
+    }
+}
+
+/// The absolute path of something that must exist, links resolved.
+fn existing(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|error| Error::Path { path: path.to_owned(), reason: reason(&error) })
+}
+
+/// The absolute path of something that may be gone.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "you may not read it".to_owned(),
+        _ => error.to_string(),
+    }
+}
