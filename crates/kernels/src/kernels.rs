@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::activation::Activations;
-use crate::arch::{Dispatch, Past};
+use crate::arch::{ConvInput, Dispatch};
 use crate::matmul::{ExpertBuffers, WorkerScratch};
 use crate::pool::Pool;
 use crate::shared_out::SharedOut;
@@ -202,8 +202,9 @@ impl Kernels {
         let (mut before, mut last) = state.split_at_mut(d);
         let mut gated = vec![0.0; d];
         for (bcx, out) in bcx.chunks_exact(3 * d).zip(out.chunks_exact_mut(d)) {
+            let input = ConvInput { bcx, kernel, before, last };
             // SAFETY: the table proves its target features.
-            unsafe { (self.dispatch.short_conv)(bcx, kernel, Past { before, last }, &mut gated, out) };
+            unsafe { (self.dispatch.short_conv)(&input, &mut gated, out) };
             before.copy_from_slice(&gated);
             std::mem::swap(&mut before, &mut last);
         }

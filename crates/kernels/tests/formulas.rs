@@ -84,8 +84,8 @@ fn rotary_positions_turn_pairs_by_their_frequency() {
     for pairing in [RopePairing::Neox, RopePairing::Interleaved] {
         let mut expected: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
         for (index, head) in expected.chunks_mut(head_dim).enumerate() {
-            for i in 0..n_rotated / 2 {
-                let frequency = f64::powf(theta, -2.0 * i as f64 / n_rotated as f64) / f64::from(factors[i]);
+            for (i, &factor) in factors.iter().enumerate() {
+                let frequency = f64::powf(theta, -2.0 * i as f64 / n_rotated as f64) / f64::from(factor);
                 let (sin, cos) = ((first_pos + index / n_heads) as f64 * frequency).sin_cos();
                 let (i, j) = match pairing {
                     RopePairing::Neox => (i, i + n_rotated / 2),

@@ -55,9 +55,15 @@ pub(crate) type Lanes = [f32; TILE_ROWS];
 /// Sums of input rows with the rows of two tiles: one entry an input row.
 pub(crate) type Sums = [[Lanes; 2]];
 
-/// What the convolution saw at the two positions before the current one.
-pub(crate) struct Past<'a> {
+/// What a position of the gated convolution is made of.
+pub(crate) struct ConvInput<'a> {
+    /// B, C and x: (3, d).
+    pub(crate) bcx: &'a [f32],
+    /// (d, 3)
+    pub(crate) kernel: &'a [f32],
+    /// B * x two positions before.
     pub(crate) before: &'a [f32],
+    /// B * x one position before.
     pub(crate) last: &'a [f32],
 }
 
@@ -71,12 +77,12 @@ pub(crate) struct Dispatch {
     pub(crate) unpack_floats: unsafe fn(&TileSource<'_>, &mut FloatTile),
     pub(crate) multiply: unsafe fn(CodeKind, &[Tile], &ActivationChunk<'_>, &mut Sums),
     pub(crate) multiply_floats: unsafe fn(&[FloatTile], &[f32], usize, Range<usize>, &mut Sums),
-    pub(crate) quantise_rows: unsafe fn(&[f32], usize, &ActivationWriter),
+    pub(crate) quantise_rows: unsafe fn(&[f32], usize, &ActivationWriter<'_>),
     pub(crate) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(crate) swiglu: unsafe fn(&mut [f32], &[f32]),
     pub(crate) sigmoids: unsafe fn(&mut [f32]),
     pub(crate) rope: unsafe fn(&mut [f32], usize, &[f32], &[f32], RopePairing),
-    pub(crate) short_conv: unsafe fn(&[f32], &[f32], Past<'_>, &mut [f32], &mut [f32]),
+    pub(crate) short_conv: unsafe fn(&ConvInput<'_>, &mut [f32], &mut [f32]),
     pub(crate) load_keys: unsafe fn(KvType, &[u8], usize, usize, &mut [f32]),
     pub(crate) load_values: unsafe fn(KvType, &[u8], usize, usize, usize, &mut [f32]),
     pub(crate) attend: unsafe fn(&HeadBlock<'_>, &[f32], &[u32], &mut [f32], &mut BlockResult<'_>),
@@ -88,7 +94,7 @@ macro_rules! compiled_plain {
     ($isa:expr $(, $features:literal)?) => {{
         use std::ops::Range;
         use crate::activation::{ActivationChunk, ActivationWriter, quantise_rows as quantise_rows_body};
-        use crate::arch::{Dispatch, Past, Sums, plain, plain::{BlockResult, HeadBlock}};
+        use crate::arch::{ConvInput, Dispatch, Sums, plain, plain::{BlockResult, HeadBlock}};
         use crate::format::CodeKind;
         use crate::tile::{self, FloatTile, Tile, TileSource};
         use crate::{KvType, RopePairing};
@@ -116,7 +122,7 @@ macro_rules! compiled_plain {
             plain::multiply_floats(tiles, x, row_len, cols, sums);
         }
         $(#[target_feature(enable = $features)])?
-        unsafe fn quantise_rows(x: &[f32], first_row: usize, out: &ActivationWriter) {
+        unsafe fn quantise_rows(x: &[f32], first_row: usize, out: &ActivationWriter<'_>) {
             // SAFETY: the contract is the same.
             unsafe { quantise_rows_body(x, first_row, out) };
         }
@@ -137,8 +143,8 @@ macro_rules! compiled_plain {
             plain::rope(heads, head_dim, cos, sin, pairing);
         }
         $(#[target_feature(enable = $features)])?
-        fn short_conv(bcx: &[f32], kernel: &[f32], past: Past<'_>, gated: &mut [f32], out: &mut [f32]) {
-            plain::short_conv(bcx, kernel, past, gated, out);
+        fn short_conv(input: &ConvInput<'_>, gated: &mut [f32], out: &mut [f32]) {
+            plain::short_conv(input, gated, out);
         }
         $(#[target_feature(enable = $features)])?
         fn load_keys(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: usize, out: &mut [f32]) {

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::activation::ActivationChunk;
-use crate::arch::{Past, Sums};
+use crate::arch::{ConvInput, Sums};
 use crate::format::CodeKind;
 use crate::math::{exp, f16_to_f32, sigmoid, silu, sum_lanes};
 use crate::tile::{BLOCK, FloatTile, TILE_ROWS, Tile};
@@ -17,17 +17,16 @@ use crate::{KV_BLOCK, KvType, RopePairing};
 /// added with one rounding each.
 #[inline(always)]
 pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
-    for (row, sums) in sums.iter_mut().enumerate().take(x.n_rows) {
+    for (x_row, sums) in x.rows.iter().zip(sums) {
         for (tile, sum) in tiles.iter().zip(sums) {
             for block in 0..x.n_blocks {
-                let at = row * x.n_blocks + block;
-                let q = &x.q[at * BLOCK..][..BLOCK];
+                let q = &x_row.q[block];
                 let codes = &tile.codes[block * 8..][..8];
-                let (scale, total) = (x.scale[at], x.total[at]);
+                let (scale, total) = (x_row.scale[block], x_row.total[block]);
+                let [first_sum, second_sum] = x_row.sums[block].map(i32::from);
                 match kind {
                     CodeKind::Centred { shift } => {
-                        let centre = -((x.sums[2 * at] + x.sums[2 * at + 1]) << shift);
-                        let dots = dot(codes, q, centre);
+                        let dots = dot(codes, q, -((first_sum + second_sum) << shift));
                         for lane in 0..TILE_ROWS {
                             sum[lane] =
                                 (dots[lane] as f32 * scale).mul_add(tile.scale[block][lane], sum[lane]);
@@ -42,8 +41,8 @@ pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, 
                         }
                     }
                     CodeKind::CentredHalves => {
-                        let first = dot(&codes[..4], &q[..16], -(x.sums[2 * at] << 5));
-                        let second = dot(&codes[4..], &q[16..], -(x.sums[2 * at + 1] << 5));
+                        let first = dot(&codes[..4], &q[..16], -(first_sum << 5));
+                        let second = dot(&codes[4..], &q[16..], -(second_sum << 5));
                         for lane in 0..TILE_ROWS {
                             let half = first[lane] as f32 * tile.scale[2 * block][lane];
                             let both = (second[lane] as f32).mul_add(tile.scale[2 * block + 1][lane], half);
@@ -161,18 +160,19 @@ pub(crate) fn rope(heads: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32],
     }
 }
 
-/// One position of the gated short convolution: g = b * x; z = k0 older + k1 newer + k2 g; out = c * z.
-/// `bcx` is (3, d), `kernel` (d, 3), `past` holds g of the two positions before; `gated` gets this one's.
+/// One position of the gated short convolution: g = b * x; z = k0 before + k1 last + k2 g; out = c * z.
+/// `gated` gets g.
 #[inline(always)]
-pub(crate) fn short_conv(bcx: &[f32], kernel: &[f32], past: Past<'_>, gated: &mut [f32], out: &mut [f32]) {
+pub(crate) fn short_conv(input: &ConvInput<'_>, gated: &mut [f32], out: &mut [f32]) {
     let d = out.len();
-    let (b, rest) = bcx.split_at(d);
+    let (b, rest) = input.bcx.split_at(d);
     let (c, x) = rest.split_at(d);
-    let kernel = &kernel.as_chunks::<3>().0[..d];
+    let (before, last, gated) = (&input.before[..d], &input.last[..d], &mut gated[..d]);
+    let (c, x, kernel) = (&c[..d], &x[..d], &input.kernel.as_chunks::<3>().0[..d]);
     for i in 0..d {
         let g = b[i] * x[i];
         gated[i] = g;
-        let z = g.mul_add(kernel[i][2], past.last[i].mul_add(kernel[i][1], past.before[i] * kernel[i][0]));
+        let z = g.mul_add(kernel[i][2], last[i].mul_add(kernel[i][1], before[i] * kernel[i][0]));
         out[i] = c[i] * z;
     }
 }

@@ -1,0 +1,235 @@
+//! Speed of the kernels: Gop/s (a multiply and an add are two) and GB/s of weights or KV read.
+//!
+//!     cargo bench -p docent-kernels -- [matmul|experts|attention|decode|rows] [--threads N] [--isa scalar|avx2|avx512]
+//!
+//! `--cpu-time` (Linux) runs on one thread and counts the seconds it was given, for machines that have other work.
+//!
+//! Each figure is the best and the median of several runs of at least 40 ms; weights cycle through 256 MiB so that
+//! products of one row read memory, as decoding does. On a busy machine only the best says something.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use common::Random;
+use docent_kernels::{
+    AttentionShape, BlockFormat, ExpertMatrix, Isa, KV_BLOCK, Kernels, KvBlockRef, KvType, KvView, Matrix,
+    Settings, store_kv,
+};
+
+/// Bytes of weights that runs of few rows cycle through; beyond the caches of server parts.
+const CYCLE: usize = 256 << 20;
+
+fn main() {
+    let mut settings = Settings::default();
+    let mut wanted = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => {}
+            "--cpu-time" => {
+                settings.n_threads = 1;
+                CPU_TIME.store(true, Relaxed);
+            }
+            "--threads" => {
+                settings.n_threads = arguments.next().and_then(|n| n.parse().ok()).expect("--threads N")
+            }
+            "--isa" => {
+                settings.isa = Some(match arguments.next().as_deref() {
+                    Some("scalar") => Isa::Scalar,
+                    Some("avx2") => Isa::Avx2,
+                    _ => Isa::Avx512,
+                });
+            }
+            _ => wanted.push(argument),
+        }
+    }
+    let kernels = Kernels::new(settings).expect("kernels");
+    println!("{:?}, {} threads", kernels.isa(), kernels.settings().n_threads);
+    type Run = fn(&Kernels);
+    let all: [(&str, Run); 5] = [
+        ("matmul", matmul),
+        ("experts", experts),
+        ("attention", attention),
+        ("decode", decode_attention),
+        ("rows", rows),
+    ];
+    for (name, run) in all {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            run(&kernels);
+        }
+    }
+}
+
+/// Whether to count CPU time.
+static CPU_TIME: AtomicBool = AtomicBool::new(false);
+
+/// Seconds on some clock.
+fn now() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    if !CPU_TIME.load(Relaxed) {
+        return START.elapsed().as_secs_f64();
+    }
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").expect("--cpu-time needs Linux");
+    times.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).expect("nanoseconds") * 1e-9
+}
+
+/// Best and median seconds of a call.
+fn seconds(mut call: impl FnMut()) -> (f64, f64) {
+    // Runs of 40 ms; the CPU clock steps with the scheduler's ticks.
+    let length = if CPU_TIME.load(Relaxed) { 0.12 } else { 0.04 };
+    let (start, mut n_calls) = (Instant::now(), 0);
+    while n_calls == 0 || start.elapsed().as_secs_f64() < length {
+        call();
+        n_calls += 1;
+    }
+    let mut runs: Vec<f64> = (0..5)
+        .map(|_| {
+            let start = now();
+            (0..n_calls).for_each(|_| call());
+            (now() - start) / f64::from(n_calls)
+        })
+        .collect();
+    runs.sort_by(f64::total_cmp);
+    (runs[0], runs[2])
+}
+
+fn report(what: &str, (best, median): (f64, f64), operations: f64, bytes: f64) {
+    println!(
+        "{what:44} best {:7.1} Gop/s {:6.2} GB/s   median {:7.1} Gop/s {:6.2} GB/s   {:9.1} us",
+        operations / best / 1e9,
+        bytes / best / 1e9,
+        operations / median / 1e9,
+        bytes / median / 1e9,
+        best * 1e6
+    );
+}
+
+fn matmul(kernels: &Kernels) {
+    let mut random = Random::new(1);
+    let formats = [
+        (BlockFormat::Q4K, 2048, 2048),
+        (BlockFormat::Q6K, 2048, 2048),
+        (BlockFormat::Q8_0, 2048, 2048),
+        (BlockFormat::Q4_0, 2048, 2048),
+        (BlockFormat::Q4_1, 576, 1536),
+        (BlockFormat::Q5_0, 896, 4864),
+        (BlockFormat::Q5K, 2048, 2048),
+        (BlockFormat::F16, 1024, 1024),
+        (BlockFormat::F32, 1024, 1024),
+    ];
+    for (format, n_rows, n_cols) in formats {
+        let one = random.weights(format, n_rows, n_cols);
+        let copies = CYCLE / one.len();
+        let many = one.repeat(copies);
+        for n in [1, 4, 8, 32, 128, 512] {
+            let x = random.floats(n * n_cols);
+            let mut out = vec![0.0; n * n_rows];
+            let mut at = 0;
+            let time = seconds(|| {
+                let bytes = &many[at * one.len()..][..one.len()];
+                at = (at + 1) % copies;
+                kernels.matmul(Matrix::new(format, n_rows, n_cols, bytes).expect("shape"), &x, &mut out);
+            });
+            let operations = 2.0 * (n * n_rows * n_cols) as f64;
+            report(&format!("{format:?} {n_rows} x {n_cols}, {n} rows"), time, operations, one.len() as f64);
+        }
+    }
+}
+
+fn experts(kernels: &Kernels) {
+    let (d, d_hidden, n_experts, n_used) = (2048, 1792, 32, 4);
+    let mut random = Random::new(2);
+    let mut bytes = |format, n_rows, n_cols| random.weights(format, n_experts * n_rows, n_cols);
+    let gate = bytes(BlockFormat::Q4K, d_hidden, d);
+    let up = bytes(BlockFormat::Q4K, d_hidden, d);
+    let down = bytes(BlockFormat::Q6K, d, d_hidden);
+    let gate = ExpertMatrix::new(BlockFormat::Q4K, n_experts, d_hidden, d, &gate).expect("shape");
+    let up = ExpertMatrix::new(BlockFormat::Q4K, n_experts, d_hidden, d, &up).expect("shape");
+    let down = ExpertMatrix::new(BlockFormat::Q6K, n_experts, d, d_hidden, &down).expect("shape");
+    for n in [1, 8, 64, 512] {
+        let x = random.floats(n * d);
+        let mut out = vec![0.0; n * d];
+        let weights = vec![0.25; n * n_used];
+        let time = seconds(|| {
+            let chosen: Vec<u32> = (0..n)
+                .flat_map(|_| {
+                    let first = random.below(n_experts);
+                    (0..n_used).map(move |i| ((first + 7 * i) % n_experts) as u32)
+                })
+                .collect();
+            kernels.expert_ffn(gate, up, down, &x, &chosen, &weights, &mut out);
+        });
+        let operations = 2.0 * (n * n_used * 3 * d * d_hidden) as f64;
+        let bytes = ((n * n_used).min(n_experts) * d * d_hidden) as f64 * (2.0 * 144.0 + 210.0) / 256.0;
+        report(&format!("32 experts of 1792, 4 used, {n} rows"), time, operations, bytes);
+    }
+}
+
+/// Attention of `n` queries after `depth` tokens, over as many layers' KV as exceed the caches.
+fn attend(kernels: &Kernels, (n_heads, n_kv_heads, head_dim): (usize, usize, usize), depth: usize, n: usize) {
+    let mut random = Random::new(3);
+    let n_tokens = depth + n;
+    let size = KvType::F16.block_bytes(n_kv_heads, head_dim);
+    let layer = size * n_tokens.div_ceil(KV_BLOCK);
+    let n_layers = if n <= 16 { (CYCLE / 2 / layer).max(1) } else { 1 };
+    let mut block = vec![0; size];
+    let rows = random.floats(KV_BLOCK * n_kv_heads * head_dim);
+    store_kv(KvType::F16, &mut block, n_kv_heads, head_dim, 0, &rows);
+    let stored: Vec<[Vec<u8>; 2]> =
+        (0..n_layers * n_tokens.div_ceil(KV_BLOCK)).map(|_| [block.clone(), block.clone()]).collect();
+    let refs: Vec<KvBlockRef<'_>> = stored.iter().map(|[k, v]| KvBlockRef { k, v }).collect();
+    let q = random.floats(n * n_heads * head_dim);
+    let mut out = vec![0.0; q.len()];
+    let shape = AttentionShape { n_heads, n_kv_heads, head_dim, scale: 0.125 };
+    let mut at = 0;
+    let time = seconds(|| {
+        let blocks = &refs[at * n_tokens.div_ceil(KV_BLOCK)..][..n_tokens.div_ceil(KV_BLOCK)];
+        at = (at + 1) % n_layers;
+        kernels.attention(&q, &KvView { kv_type: KvType::F16, blocks, n_tokens }, shape, depth, &mut out);
+    });
+    let pairs = n as f64 * (depth as f64 + n as f64 / 2.0);
+    let bytes = (n_tokens * n_kv_heads * head_dim * 4) as f64;
+    let what = format!("attention {n_heads}/{n_kv_heads} x {head_dim}, {n} rows after {depth}");
+    report(&what, time, 4.0 * pairs * (n_heads * head_dim) as f64, bytes);
+}
+
+fn attention(kernels: &Kernels) {
+    for (n, depth) in [(512, 0), (512, 8192), (64, 8192), (16, 8192), (512, 32768)] {
+        attend(kernels, (32, 8, 64), depth, n);
+    }
+    for (n, depth) in [(512, 0), (512, 1024)] {
+        attend(kernels, (9, 3, 64), depth, n);
+    }
+}
+
+fn decode_attention(kernels: &Kernels) {
+    for depth in [256, 2048, 8192, 32768] {
+        attend(kernels, (32, 8, 64), depth, 1);
+    }
+    for depth in [256, 2048] {
+        attend(kernels, (9, 3, 64), depth, 1);
+        attend(kernels, (14, 2, 64), depth, 1);
+    }
+}
+
+fn rows(kernels: &Kernels) {
+    let mut random = Random::new(4);
+    for (n, width) in [(1, 2048), (512, 2048)] {
+        let x = random.floats(n * width);
+        let mut out = vec![0.0; n * width];
+        let bytes = (8 * n * width) as f64;
+        let weight = random.floats(width);
+        let time = seconds(|| kernels.rms_norm(&x, &weight, 1e-5, &mut out));
+        report(&format!("rms_norm {n} x {width}"), time, 0.0, bytes);
+        let time = seconds(|| kernels.swiglu(&mut out, &x));
+        report(&format!("swiglu {n} x {width}"), time, 0.0, bytes);
+        let (bcx, kernel) = (random.floats(3 * n * width), random.floats(3 * width));
+        let mut state = vec![0.0; 2 * width];
+        let time = seconds(|| kernels.short_conv(&bcx, &kernel, &mut state, &mut out));
+        report(&format!("short_conv {n} x {width}"), time, 0.0, 2.0 * bytes);
+    }
+}

@@ -1,0 +1,295 @@
+//! Unpacking of tiles: 16 bytes of each of the 16 rows at a time, transposed so that a register holds one dword of
+//! every row, then split into codes. Tiles with fewer than 16 rows take the plain path.
+
+use std::arch::x86_64::*;
+
+use crate::BlockFormat;
+use crate::tile::{self, BLOCK, TILE_ROWS, Tile, TileSource};
+
+/// See [`tile::unpack`].
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
+    let (start, size) = source.chunk_range();
+    // Everything below reads whole blocks inside `size` bytes of each of 16 rows; gathers index them with i32.
+    let whole = source.n_rows == TILE_ROWS && source.row_bytes < (1 << 26);
+    if !whole || source.rows.len() < TILE_ROWS * source.row_bytes || start + size > source.row_bytes {
+        return tile::unpack(source, tile);
+    }
+    let rows = Rows { first: source.rows[start..].as_ptr(), stride: source.row_bytes };
+    let n_blocks = source.n_cols / BLOCK;
+    // SAFETY: the rows hold `n_blocks` blocks of 32 columns (or one of 256) from `first` on, as checked above; the
+    // functions read only inside them.
+    unsafe {
+        match source.format {
+            BlockFormat::Q8_0 => q8_0(rows, n_blocks, tile),
+            BlockFormat::Q4_0 => nibble_blocks::<18, 2, false, false>(rows, n_blocks, tile),
+            BlockFormat::Q4_1 => nibble_blocks::<20, 4, true, false>(rows, n_blocks, tile),
+            BlockFormat::Q5_0 => nibble_blocks::<22, 6, false, true>(rows, n_blocks, tile),
+            BlockFormat::Q5_1 => nibble_blocks::<24, 8, true, true>(rows, n_blocks, tile),
+            BlockFormat::Q4K => q4_k(rows, tile),
+            BlockFormat::Q5K => q5_k(rows, tile),
+            BlockFormat::Q6K => q6_k(rows, tile),
+            BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => tile::unpack(source, tile),
+        }
+    }
+}
+
+/// Sixteen rows, `stride` bytes apart.
+#[derive(Clone, Copy)]
+struct Rows {
+    first: *const u8,
+    stride: usize,
+}
+
+impl Rows {
+    /// Dword `d` of the 16 bytes at `offset` of every row, in result `d`, a lane a row.
+    ///
+    /// # Safety
+    /// Those bytes can be read.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn dwords(self, offset: usize) -> [__m512i; 4] {
+        let mut quarters = [_mm512_setzero_si512(); 4];
+        for (i, quarter) in quarters.iter_mut().enumerate() {
+            // SAFETY: promised by the caller.
+            let row =
+                |row: usize| unsafe { _mm_loadu_si128(self.first.add(row * self.stride + offset).cast()) };
+            // Rows i, i + 4, i + 8, i + 12: after the transposition inside each 128 bits, rows are in order.
+            let two = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(row(i)), row(i + 4));
+            *quarter = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(two, row(i + 8)), row(i + 12));
+        }
+        let low_even = _mm512_unpacklo_epi32(quarters[0], quarters[1]);
+        let high_even = _mm512_unpackhi_epi32(quarters[0], quarters[1]);
+        let low_odd = _mm512_unpacklo_epi32(quarters[2], quarters[3]);
+        let high_odd = _mm512_unpackhi_epi32(quarters[2], quarters[3]);
+        [
+            _mm512_unpacklo_epi64(low_even, low_odd),
+            _mm512_unpackhi_epi64(low_even, low_odd),
+            _mm512_unpacklo_epi64(high_even, high_odd),
+            _mm512_unpackhi_epi64(high_even, high_odd),
+        ]
+    }
+
+    /// The dword at `offset` of every row.
+    ///
+    /// # Safety
+    /// Those bytes can be read, and 16 strides fit an i32.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn dword(self, offset: usize) -> __m512i {
+        let row = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let at = _mm512_mullo_epi32(row, _mm512_set1_epi32(self.stride as i32));
+        // SAFETY: promised by the caller.
+        unsafe { _mm512_i32gather_epi32::<1>(at, self.first.add(offset).cast()) }
+    }
+}
+
+/// The f16 in the lower half of every lane.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn low_halves(lanes: __m512i) -> __m512 {
+    _mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes))
+}
+
+/// The f16 in the upper half of every lane.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn high_halves(lanes: __m512i) -> __m512 {
+    low_halves(_mm512_srli_epi32::<16>(lanes))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(to: &mut [u8; 64], codes: __m512i) {
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), codes) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_floats(to: &mut [f32; 16], values: __m512) {
+    // SAFETY: 16 floats.
+    unsafe { _mm512_storeu_ps(to.as_mut_ptr(), values) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn low_nibbles(bytes: __m512i) -> __m512i {
+    _mm512_and_si512(bytes, _mm512_set1_epi8(15))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn high_nibbles(bytes: __m512i) -> __m512i {
+    _mm512_and_si512(_mm512_srli_epi32::<4>(bytes), _mm512_set1_epi8(15))
+}
+
+/// Blocks of 32: f16 scale, 32 signed bytes.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn q8_0(rows: Rows, n_blocks: usize, tile: &mut Tile) {
+    for block in 0..n_blocks {
+        let at = block * 34;
+        // SAFETY: a block is 34 bytes.
+        let (scale, parts) = unsafe { (rows.dword(at), [rows.dwords(at + 2), rows.dwords(at + 18)]) };
+        store_floats(&mut tile.scale[block], low_halves(scale));
+        for (to, codes) in tile.codes[8 * block..][..8].iter_mut().zip(parts.as_flattened()) {
+            store(to, _mm512_xor_si512(*codes, _mm512_set1_epi8(-128)));
+        }
+    }
+}
+
+/// Blocks of 32 in `BYTES`: f16 scale, f16 minimum if `MINIMUM`, 32 fifth bits if `FIFTH`, nibbles from `NIBBLES` on.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn nibble_blocks<const BYTES: usize, const NIBBLES: usize, const MINIMUM: bool, const FIFTH: bool>(
+    rows: Rows,
+    n_blocks: usize,
+    tile: &mut Tile,
+) {
+    for block in 0..n_blocks {
+        let at = block * BYTES;
+        // SAFETY: a block is `BYTES` long and ends with its 16 bytes of nibbles.
+        let (header, packed) = unsafe { (rows.dword(at), rows.dwords(at + NIBBLES)) };
+        store_floats(&mut tile.scale[block], low_halves(header));
+        if MINIMUM {
+            store_floats(&mut tile.offset[block], high_halves(header));
+        }
+        let codes = &mut tile.codes[8 * block..][..8];
+        // SAFETY: the fifth bits are the dword before the nibbles.
+        let fifth = if FIFTH { unsafe { rows.dword(at + NIBBLES - 4) } } else { _mm512_setzero_si512() };
+        for (i, packed) in packed.into_iter().enumerate() {
+            let (mut low, mut high) = (low_nibbles(packed), high_nibbles(packed));
+            if FIFTH {
+                low = _mm512_or_si512(low, fifth_bits(fifth, i));
+                high = _mm512_or_si512(high, fifth_bits(fifth, i + 4));
+            }
+            store(&mut codes[i], low);
+            store(&mut codes[i + 4], high);
+        }
+    }
+}
+
+/// Bits 4 `group`.. of every lane as bit 4 of its four bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn fifth_bits(bits: __m512i, group: usize) -> __m512i {
+    // The byte that holds the four bits, four times; then a test of one bit in each.
+    let byte = 0x0101_0101 * (group as i32 / 2);
+    let in_lane = _mm512_set4_epi32(0x0c0c_0c0c, 0x0808_0808, 0x0404_0404, 0);
+    let spread = _mm512_shuffle_epi8(bits, _mm512_add_epi8(in_lane, _mm512_set1_epi32(byte)));
+    let one_each =
+        _mm512_set1_epi32(if group.is_multiple_of(2) { 0x0804_0201 } else { 0x8040_2010u32 as i32 });
+    _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(spread, one_each), _mm512_set1_epi8(16))
+}
+
+/// Scales and offsets of the eight sub-blocks of Q4_K and Q5_K, from the first 16 bytes of a block.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn k_scales(rows: Rows, tile: &mut Tile) {
+    // SAFETY: a block starts with 16 bytes of header.
+    let [floats, scales, minimums, both] = unsafe { rows.dwords(0) };
+    let (d, d_min) = (low_halves(floats), high_halves(floats));
+    let six = _mm512_set1_epi32(0x3f3f_3f3f);
+    let upper_two = |bytes| _mm512_and_si512(_mm512_srli_epi32::<2>(bytes), _mm512_set1_epi32(0x3030_3030));
+    let scales = [_mm512_and_si512(scales, six), _mm512_or_si512(low_nibbles(both), upper_two(scales))];
+    let minimums =
+        [_mm512_and_si512(minimums, six), _mm512_or_si512(high_nibbles(both), upper_two(minimums))];
+    let minus_zero = _mm512_set1_ps(-0.0);
+    for sub_block in 0..8 {
+        let shift = _mm_cvtsi32_si128(8 * (sub_block as i32 % 4));
+        let byte = |bytes| {
+            _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srl_epi32(bytes, shift), _mm512_set1_epi32(255)))
+        };
+        store_floats(&mut tile.scale[sub_block], _mm512_mul_ps(d, byte(scales[sub_block / 4])));
+        let minimum = _mm512_mul_ps(d_min, byte(minimums[sub_block / 4]));
+        store_floats(&mut tile.offset[sub_block], _mm512_xor_ps(minimum, minus_zero));
+    }
+}
+
+/// Header of 16 bytes, then four times 32 bytes: low nibbles one sub-block, high nibbles the next.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn q4_k(rows: Rows, tile: &mut Tile) {
+    // SAFETY: a block is 144 bytes.
+    unsafe {
+        k_scales(rows, tile);
+        for part in 0..8 {
+            let packed = rows.dwords(16 + 16 * part);
+            let group = part / 2 * 16 + part % 2 * 4;
+            for (i, packed) in packed.into_iter().enumerate() {
+                store(&mut tile.codes[group + i], low_nibbles(packed));
+                store(&mut tile.codes[group + 8 + i], high_nibbles(packed));
+            }
+        }
+    }
+}
+
+/// As Q4_K with 32 bytes of fifth bits in between: bit `s` of a byte belongs to sub-block `s`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn q5_k(rows: Rows, tile: &mut Tile) {
+    // SAFETY: a block is 176 bytes.
+    unsafe {
+        k_scales(rows, tile);
+        let fifth = [rows.dwords(16), rows.dwords(32)];
+        let bit = _mm512_set1_epi8(16);
+        for part in 0..8 {
+            let packed = rows.dwords(48 + 16 * part);
+            let group = part / 2 * 16 + part % 2 * 4;
+            let low_shift = _mm_cvtsi32_si128(part as i32 / 2 * 2);
+            let high_shift = _mm_cvtsi32_si128(part as i32 / 2 * 2 + 1);
+            for (i, packed) in packed.into_iter().enumerate() {
+                // Bits that come in from a neighbouring byte fall outside the mask.
+                let fifth = fifth[part % 2][i];
+                let at_four = |shift| {
+                    let right = _mm512_srl_epi32(fifth, shift);
+                    _mm512_and_si512(_mm512_slli_epi32::<4>(right), bit)
+                };
+                store(&mut tile.codes[group + i], _mm512_or_si512(low_nibbles(packed), at_four(low_shift)));
+                store(
+                    &mut tile.codes[group + 8 + i],
+                    _mm512_or_si512(high_nibbles(packed), at_four(high_shift)),
+                );
+            }
+        }
+    }
+}
+
+/// 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn q6_k(rows: Rows, tile: &mut Tile) {
+    // SAFETY: a block is 210 bytes; d is the upper half of its last dword.
+    let (d, scales) = unsafe { (high_halves(rows.dword(206)), rows.dwords(192)) };
+    for (i, bytes) in scales.into_iter().enumerate() {
+        let signed = [
+            _mm512_srai_epi32::<24>(_mm512_slli_epi32::<24>(bytes)),
+            _mm512_srai_epi32::<24>(_mm512_slli_epi32::<16>(bytes)),
+            _mm512_srai_epi32::<24>(_mm512_slli_epi32::<8>(bytes)),
+            _mm512_srai_epi32::<24>(bytes),
+        ];
+        for (to, scale) in tile.scale[4 * i..][..4].iter_mut().zip(signed) {
+            store_floats(to, _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)));
+        }
+    }
+    let upper = _mm512_set1_epi8(0x30);
+    for half in 0..2 {
+        for part in 0..2 {
+            // SAFETY: as above.
+            let (first, second, pairs) = unsafe {
+                let low = 64 * half + 16 * part;
+                (rows.dwords(low), rows.dwords(low + 32), rows.dwords(128 + 32 * half + 16 * part))
+            };
+            let codes = &mut tile.codes[32 * half + 4 * part..];
+            for i in 0..4 {
+                let at_four = |shifted| _mm512_and_si512(shifted, upper);
+                let pairs = pairs[i];
+                store(
+                    &mut codes[i],
+                    _mm512_or_si512(low_nibbles(first[i]), at_four(_mm512_slli_epi32::<4>(pairs))),
+                );
+                let second_run = at_four(_mm512_slli_epi32::<2>(pairs));
+                store(&mut codes[8 + i], _mm512_or_si512(low_nibbles(second[i]), second_run));
+                store(&mut codes[16 + i], _mm512_or_si512(high_nibbles(first[i]), at_four(pairs)));
+                let fourth_run = at_four(_mm512_srli_epi32::<2>(pairs));
+                store(&mut codes[24 + i], _mm512_or_si512(high_nibbles(second[i]), fourth_run));
+            }
+        }
+    }
+}
