@@ -88,4 +88,42 @@ pub enum LmError {
         /// What does not fit.
         what: String,
     },
+    /// The tokenizer's metadata cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Tokenizer {
+        /// The model file.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::tokenizer::TokenizerError,
+    },
+    /// The chat template in the metadata is not usable.
+    #[error("{path}: {source}", path = path.display())]
+    ChatTemplate {
+        /// The model file.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::chat::TemplateError,
+    },
+    /// A token id beyond the vocabulary.
+    #[error("token {token} is outside the model's vocabulary of {n_vocab}")]
+    Token {
+        /// The id.
+        token: u32,
+        /// Size of the vocabulary.
+        n_vocab: usize,
+    },
+    /// More tokens than the model's context holds.
+    #[error("{n_tokens} tokens exceed the model's context of {context_length}; give it less to read")]
+    ContextFull {
+        /// Tokens that the state would hold.
+        n_tokens: usize,
+        /// Tokens the model was made for.
+        context_length: usize,
+    },
+    /// A state or block that does not fit what is asked of it.
+    #[error("model state: {0}")]
+    State(String),
+    /// The caller broke off.
+    #[error("cancelled")]
+    Cancelled,
 }

@@ -8,15 +8,25 @@
 //! state      what a sequence leaves behind: KV blocks and convolution state
 //! model      open, forward, inspect
 //! tokenizer, chat, tools     text to tokens and back, all from the same file
+//! npy        matrices in files, for comparison with other programs
 //! ```
 //!
 //! This crate knows no prompt, no sampling and no cache on disk. It reads no setting of its own: what
 //! may vary is passed in [`ModelOptions`].
 
+mod arch;
 pub mod chat;
+mod config;
 mod error;
 pub mod gguf;
+mod layers;
+mod model;
+pub mod npy;
+mod state;
 pub mod tokenizer;
 pub mod tools;
 
+pub use config::{Architecture, Config, ExpertConfig};
 pub use error::LmError;
+pub use model::{Logits, Model, ModelOptions, ModelSummary, Progress, SLICE, TensorTypeSummary};
+pub use state::{Block, Layout, State};

@@ -1,0 +1,113 @@
+//! What a sequence leaves behind: keys and values in blocks of 256 tokens, and the convolution state.
+//!
+//! ```text
+//! blocks   [full][full][full][partly filled]     each behind an Arc: a clone of a state shares them all
+//! conv     g at the last two positions of every convolution layer
+//! ```
+//! A full block is never written again, and carries the convolution state at its end, so a state can be cut there. The
+//! partly filled block is copied when a state that shares it is extended. A state changes when a slice of tokens is
+//! through all layers, or not at all: what is dropped half-way leaves it as it was.
+//!
+//! Cost: a clone takes one reference count for each block; cutting is free.
+
+mod block;
+mod extension;
+mod layout;
+
+use std::sync::Arc;
+
+use docent_kernels::KV_BLOCK;
+
+pub use block::Block;
+pub(crate) use extension::Extension;
+pub use layout::Layout;
+
+use crate::LmError;
+
+/// The state of one sequence of tokens. Made by [`Model::new_state`](crate::Model::new_state).
+#[derive(Debug, Clone)]
+pub struct State {
+    layout: Arc<Layout>,
+    /// `n_tokens` rounded up to blocks.
+    blocks: Vec<Arc<Block>>,
+    /// (n_conv_layers, 2, n_embd)
+    conv: Vec<f32>,
+    n_tokens: usize,
+}
+
+impl State {
+    pub(crate) fn new(layout: Arc<Layout>) -> Self {
+        Self { blocks: Vec::new(), conv: vec![0.0; layout.conv_len()], n_tokens: 0, layout }
+    }
+
+    /// Tokens the state holds.
+    pub fn n_tokens(&self) -> usize {
+        self.n_tokens
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The full blocks, in order.
+    pub fn full_blocks(&self) -> &[Arc<Block>] {
+        &self.blocks[..self.n_tokens / KV_BLOCK]
+    }
+
+    /// Appends a full block behind full blocks.
+    ///
+    /// # Errors
+    /// [`LmError::State`] where the last block is only partly filled or the block is of another layout.
+    pub fn push_block(&mut self, block: Arc<Block>) -> Result<(), LmError> {
+        if !self.n_tokens.is_multiple_of(KV_BLOCK) {
+            return Err(LmError::State(format!(
+                "a block cannot follow {} tokens, only whole blocks",
+                self.n_tokens
+            )));
+        }
+        if block.bytes().len() != self.layout.block_bytes() || block.conv().len() != self.layout.conv_len() {
+            return Err(LmError::State("the block belongs to another model, or is not full".to_owned()));
+        }
+        self.blocks.truncate(self.n_tokens / KV_BLOCK);
+        self.conv.copy_from_slice(block.conv());
+        self.blocks.push(block);
+        self.n_tokens += KV_BLOCK;
+        Ok(())
+    }
+
+    /// Cuts the state to its first `n_tokens`.
+    ///
+    /// # Errors
+    /// [`LmError::State`] where that is more than it holds, or lies inside a block and a layer convolves:
+    /// [`Model::cut`](crate::Model::cut) can do that.
+    pub fn truncate(&mut self, n_tokens: usize) -> Result<(), LmError> {
+        if n_tokens == self.n_tokens {
+            return Ok(());
+        }
+        if n_tokens > self.n_tokens {
+            return Err(LmError::State(format!("cannot cut {} tokens to {n_tokens}", self.n_tokens)));
+        }
+        if self.layout.conv_len() > 0 {
+            match n_tokens {
+                0 => self.conv.fill(0.0),
+                n if n.is_multiple_of(KV_BLOCK) => {
+                    self.conv.copy_from_slice(self.blocks[n / KV_BLOCK - 1].conv())
+                }
+                n => {
+                    return Err(LmError::State(format!(
+                        "cannot cut to {n} tokens: only at multiples of {KV_BLOCK}"
+                    )));
+                }
+            }
+        }
+        self.blocks.truncate(n_tokens.div_ceil(KV_BLOCK));
+        self.n_tokens = n_tokens;
+        Ok(())
+    }
+
+    /// Bytes of keys and values held, shared ones included.
+    pub fn n_bytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.bytes().len() + size_of_val(block.conv())).sum()
+    }
+}
