@@ -1,1 +1,35 @@
 //! Catalog (SQLite), postings (tantivy) and vectors behind one commit and one snapshot.
+//!
+//! What it keeps of a folder of documents: a ledger of every file seen, the extracted texts, passages with their
+//! places, and two ways to find passages, by words ([`Index::lexical`]) and by vectors ([`Index::vector`]).
+//!
+//! - One commit for all stores ([`Writer::commit`]): a process killed at any instant leaves the last committed
+//!   state. How: `postings/directory.rs` and `vectors/mod.rs` tell it as numbered stories.
+//! - Readers see one generation ([`Snapshot`]) while a writer works; they take no lock, and a folder that cannot be
+//!   written can still be read.
+//! - One writer at a time; a second one is told who the first is.
+//!
+//! It does not know which model makes the vectors (it takes `&[f32]` and a fingerprint), reads no document, and
+//! never looks at the documents' files. Layout on disk: `indexes/README.md`.
+
+mod analysis;
+mod catalog;
+mod docset;
+mod error;
+mod fault;
+mod index;
+mod lock;
+mod postings;
+mod private;
+mod top;
+mod types;
+mod vectors;
+mod writer;
+
+pub use error::{IndexError, Result};
+pub use index::{Index, IndexOptions, Snapshot};
+pub use types::{
+    Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewChunk,
+    NewDocument, Root, Stats,
+};
+pub use writer::Writer;

@@ -1,0 +1,280 @@
+//! What is asked of the catalog. Every function here reads; all within whatever transaction the caller holds.
+
+use std::ops::Range;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::{below, path_bytes, path_from_bytes};
+use crate::docset::DocSet;
+use crate::types::{Chunk, ChunkId, DocId, DocumentText, Fate, FileRecord, FileStat, Filter, Root};
+
+/// Bytes of text in one compressed block: small enough that a passage costs one or two, large enough to compress.
+pub(super) const TEXT_BLOCK: usize = 64 * 1024;
+
+const FILE_COLUMNS: &str = "id, path, size, mtime_ns, inode, hash, fate, reason, format, title, language,
+     n_chunks, n_bytes_text, indexed_at";
+
+fn file_from_row(row: &Row<'_>) -> rusqlite::Result<FileRecord> {
+    let reason: String = row.get(7)?;
+    Ok(FileRecord {
+        id: DocId(row.get(0)?),
+        stat: FileStat {
+            path: path_from_bytes(row.get(1)?),
+            size: row.get(2)?,
+            mtime_ns: row.get(3)?,
+            inode: row.get::<_, i64>(4)?.cast_unsigned(),
+        },
+        hash: row.get(5)?,
+        fate: match row.get::<_, i64>(6)? {
+            0 => Fate::Indexed,
+            1 => Fate::Skipped(reason),
+            _ => Fate::Failed(reason),
+        },
+        format: row.get(8)?,
+        title: row.get(9)?,
+        language: row.get(10)?,
+        n_chunks: row.get(11)?,
+        n_bytes_text: row.get(12)?,
+        indexed_at: row.get(13)?,
+    })
+}
+
+/// A condition on `files.path`: at or below one of the paths. Empty `paths` give a condition that nothing meets.
+struct PathCondition {
+    sql: String,
+    values: Vec<Vec<u8>>,
+}
+
+fn at_or_below<'p>(paths: impl IntoIterator<Item = &'p Path>) -> PathCondition {
+    let mut terms = Vec::new();
+    let mut values = Vec::new();
+    for path in paths {
+        let (low, high) = below(path);
+        terms.push("path = ? OR (path >= ? AND path < ?)");
+        values.extend([path_bytes(path), low, high]);
+    }
+    let sql = if terms.is_empty() { "0".to_owned() } else { terms.join(" OR ") };
+    PathCondition { sql: format!("({sql})"), values }
+}
+
+/// The filter as one condition on `files`; none when everything passes.
+fn condition(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<PathCondition>> {
+    let mut parts = Vec::new();
+    if !filter.under.is_empty() {
+        parts.push(at_or_below(filter.under.iter().map(|p| p.as_path())));
+    }
+    if filter.remembered_only {
+        let remembered: Vec<Root> = roots(connection)?.into_iter().filter(|r| r.remembered).collect();
+        parts.push(at_or_below(remembered.iter().map(|r| r.path.as_path())));
+    }
+    Ok(parts.into_iter().reduce(|mut a, b| {
+        a.sql = format!("{} AND {}", a.sql, b.sql);
+        a.values.extend(b.values);
+        a
+    }))
+}
+
+/// All roots, by path.
+pub(crate) fn roots(connection: &Connection) -> rusqlite::Result<Vec<Root>> {
+    connection
+        .prepare_cached("SELECT path, remembered FROM roots ORDER BY path")?
+        .query_map([], |row| Ok(Root { path: path_from_bytes(row.get(0)?), remembered: row.get(1)? }))?
+        .collect()
+}
+
+/// The files that pass the filter, by path.
+pub(crate) fn files(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<FileRecord>> {
+    let condition = condition(connection, filter)?;
+    let (sql, values) = condition.map_or(("1".to_owned(), Vec::new()), |c| (c.sql, c.values));
+    connection
+        .prepare(&format!("SELECT {FILE_COLUMNS} FROM files WHERE {sql} ORDER BY path"))?
+        .query_map(params_from_iter(values), file_from_row)?
+        .collect()
+}
+
+/// The ledger's line of one path.
+pub(crate) fn file(connection: &Connection, path: &Path) -> rusqlite::Result<Option<FileRecord>> {
+    connection
+        .prepare_cached(&format!("SELECT {FILE_COLUMNS} FROM files WHERE path = ?1"))?
+        .query_row([path_bytes(path)], file_from_row)
+        .optional()
+}
+
+/// The ledger's line of one document.
+pub(crate) fn file_by_id(connection: &Connection, doc: DocId) -> rusqlite::Result<Option<FileRecord>> {
+    connection
+        .prepare_cached(&format!("SELECT {FILE_COLUMNS} FROM files WHERE id = ?1"))?
+        .query_row([doc.0], file_from_row)
+        .optional()
+}
+
+/// Files with this content, by path.
+pub(crate) fn files_by_hash(connection: &Connection, hash: &[u8; 32]) -> rusqlite::Result<Vec<FileRecord>> {
+    connection
+        .prepare_cached(&format!("SELECT {FILE_COLUMNS} FROM files WHERE hash = ?1 ORDER BY path"))?
+        .query_map([hash], file_from_row)?
+        .collect()
+}
+
+/// The documents with passages that pass the filter; none when all do.
+pub(crate) fn allowed(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<DocSet>> {
+    let Some(condition) = condition(connection, filter)? else { return Ok(None) };
+    let mut allowed = DocSet::default();
+    let mut statement =
+        connection.prepare(&format!("SELECT id FROM files WHERE n_chunks > 0 AND {}", condition.sql))?;
+    let mut rows = statement.query(params_from_iter(condition.values))?;
+    while let Some(row) = rows.next()? {
+        allowed.insert(row.get(0)?);
+    }
+    Ok(Some(allowed))
+}
+
+/// Languages of the documents with passages, the most frequent first, with the number of documents.
+pub(crate) fn languages(connection: &Connection) -> rusqlite::Result<Vec<(Option<String>, usize)>> {
+    connection
+        .prepare_cached(
+            "SELECT language, count(*) AS n FROM files WHERE n_chunks > 0 GROUP BY language ORDER BY n DESC, language",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Bytes `range` of a document's text.
+pub(crate) fn text(connection: &Connection, doc: DocId, range: Range<usize>) -> rusqlite::Result<Vec<u8>> {
+    let first = range.start / TEXT_BLOCK;
+    let mut bytes = Vec::with_capacity(range.len());
+    let mut statement = connection.prepare_cached(
+        "SELECT block, data FROM texts WHERE doc = ?1 AND block >= ?2 AND block <= ?3 ORDER BY block",
+    )?;
+    let mut rows = statement.query((doc.0, first, range.end.saturating_sub(1) / TEXT_BLOCK))?;
+    while let Some(row) = rows.next()? {
+        let data: Vec<u8> = row.get(1)?;
+        let block = lz4_flex::block::decompress_size_prepended(&data).map_err(|e| {
+            rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, Box::new(e))
+        })?;
+        let offset = row.get::<_, usize>(0)? * TEXT_BLOCK;
+        let from = range.start.saturating_sub(offset).min(block.len());
+        let to = range.end.saturating_sub(offset).min(block.len());
+        bytes.extend_from_slice(&block[from..to]);
+    }
+    Ok(bytes)
+}
+
+/// A document's whole text with its pages; none if there is no such document.
+pub(crate) fn document(connection: &Connection, doc: DocId) -> rusqlite::Result<Option<DocumentText>> {
+    let Some(record) = file_by_id(connection, doc)? else { return Ok(None) };
+    let (same_as_file, pages): (bool, String) = connection
+        .prepare_cached("SELECT same_as_file, pages FROM files WHERE id = ?1")?
+        .query_row([doc.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let bytes = text(connection, doc, 0..usize::try_from(record.n_bytes_text).unwrap_or(usize::MAX))?;
+    let flat: Vec<usize> = from_json(&pages, 1)?;
+    Ok(Some(DocumentText {
+        record,
+        text: into_text(bytes)?,
+        pages: flat.chunks_exact(2).map(|p| p[0]..p[1]).collect(),
+        same_as_file,
+    }))
+}
+
+/// A passage with its text; none if there is no such passage.
+pub(crate) fn chunk(connection: &Connection, id: ChunkId) -> rusqlite::Result<Option<Chunk>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT c.id, c.doc, c.start, c.end, c.line_start, c.line_end, c.page, c.headings,
+                    f.path, f.format, f.title, f.language, f.same_as_file, f.hash,
+                    f.size, f.mtime_ns
+             FROM chunks c JOIN files f ON f.id = c.doc WHERE c.id = ?1",
+        )?
+        .query_row([id.0], chunk_without_text)
+        .optional()?;
+    let Some(mut chunk) = found else { return Ok(None) };
+    chunk.text = into_text(text(connection, chunk.doc, chunk.span.clone())?)?;
+    Ok(Some(chunk))
+}
+
+fn chunk_without_text(row: &Row<'_>) -> rusqlite::Result<Chunk> {
+    let headings: String = row.get(7)?;
+    Ok(Chunk {
+        id: ChunkId(row.get(0)?),
+        doc: DocId(row.get(1)?),
+        path: path_from_bytes(row.get(8)?),
+        file_size: row.get(14)?,
+        file_mtime_ns: row.get(15)?,
+        span: row.get(2)?..row.get(3)?,
+        lines: (row.get(4)?, row.get(5)?),
+        page: row.get(6)?,
+        heading_path: from_json(&headings, 7)?,
+        text: String::new(),
+        format: row.get(9)?,
+        title: row.get(10)?,
+        language: row.get(11)?,
+        same_as_file: row.get(12)?,
+        hash: row.get(13)?,
+    })
+}
+
+/// The passages of a document in order: number and byte span.
+pub(crate) fn chunks_of(
+    connection: &Connection,
+    doc: DocId,
+) -> rusqlite::Result<Vec<(ChunkId, Range<usize>)>> {
+    connection
+        .prepare_cached("SELECT id, start, end FROM chunks WHERE doc = ?1 ORDER BY id")?
+        .query_map([doc.0], |row| Ok((ChunkId(row.get(0)?), row.get(1)?..row.get(2)?)))?
+        .collect()
+}
+
+/// Up to `limit` passages without a vector, after `after`, in order of their numbers.
+pub(crate) fn chunks_without_vectors(
+    connection: &Connection,
+    after: ChunkId,
+    limit: usize,
+) -> rusqlite::Result<Vec<ChunkId>> {
+    connection
+        .prepare_cached("SELECT id FROM chunks WHERE vector_row IS NULL AND id > ?1 ORDER BY id LIMIT ?2")?
+        .query_map((after.0, limit), |row| Ok(ChunkId(row.get(0)?)))?
+        .collect()
+}
+
+/// Number of a document's passages that have a vector.
+pub(crate) fn n_vectors_of(connection: &Connection, doc: DocId) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached("SELECT count(*) FROM chunks WHERE doc = ?1 AND vector_row IS NOT NULL")?
+        .query_row([doc.0], |row| row.get(0))
+}
+
+/// Vector rows whose passage is gone.
+pub(crate) fn dead_rows(connection: &Connection) -> rusqlite::Result<Vec<u64>> {
+    connection
+        .prepare_cached("SELECT row FROM dead_rows ORDER BY row")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Number of files by fate (indexed, skipped, failed), passages, bytes of text.
+pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<([usize; 3], usize, u64)> {
+    let mut by_fate = [0; 3];
+    let (mut n_chunks, mut n_bytes) = (0, 0);
+    let mut statement = connection.prepare_cached(
+        "SELECT fate, count(*), coalesce(sum(n_chunks), 0), coalesce(sum(n_bytes_text), 0) FROM files GROUP BY fate",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        by_fate[row.get::<_, usize>(0)?.min(2)] = row.get(1)?;
+        n_chunks += row.get::<_, usize>(2)?;
+        n_bytes += row.get::<_, u64>(3)?;
+    }
+    Ok((by_fate, n_chunks, n_bytes))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(json: &str, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(json).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    })
+}
+
+fn into_text(bytes: Vec<u8>) -> rusqlite::Result<String> {
+    String::from_utf8(bytes)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(e)))
+}

@@ -1,0 +1,159 @@
+//! What can go wrong in an index, each with the file concerned and the remedy.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{ChunkId, DocId};
+
+/// Everything the index can refuse or fail at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// A read-only opening found no index.
+    #[error("there is no index in {}: add a folder to it first", .dir.display())]
+    Missing {
+        /// The folder that was looked in.
+        dir: PathBuf,
+    },
+    /// Another process writes to this index now.
+    #[error("the index in {} is being written by {holder}: wait until it has finished, or stop it", .dir.display())]
+    Busy {
+        /// The index's folder.
+        dir: PathBuf,
+        /// Who holds the lock: command and process id, as far as known.
+        holder: String,
+    },
+    /// The index was written by a later version.
+    #[error(
+        "the index in {} has format {found}, written by docent {written_by}; this docent reads formats up to {supported}: use that version, or remove the index and add your folders again",
+        .dir.display()
+    )]
+    NewerFormat {
+        /// The index's folder.
+        dir: PathBuf,
+        /// The format found on disk.
+        found: u32,
+        /// The version of docent that wrote it.
+        written_by: String,
+        /// The latest format that this build reads.
+        supported: u32,
+    },
+    /// The file is not docent's at all.
+    #[error("{} is not a docent index: name another folder", .path.display())]
+    NotAnIndex {
+        /// The file that was opened.
+        path: PathBuf,
+    },
+    /// A file of the index is broken.
+    #[error("{}: {what}. Remove the index and add your folders again; no document is touched by that", .path.display())]
+    Corrupt {
+        /// The broken file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// No room left on the device.
+    #[error("the disk that holds {} is full: free some space and run the command again; the index is as it was before", .path.display())]
+    DiskFull {
+        /// The file or folder being written.
+        path: PathBuf,
+    },
+    /// The place cannot be written.
+    #[error("{} cannot be written: make it writable, or keep the index elsewhere", .path.display())]
+    NotWritable {
+        /// The file or folder being written.
+        path: PathBuf,
+    },
+    /// A writer was asked of an index that was opened read-only.
+    #[error("the index in {} was opened for reading only", .dir.display())]
+    ReadOnly {
+        /// The index's folder.
+        dir: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The catalog refused a statement.
+    #[error("the catalog {}: {source}", .path.display())]
+    Catalog {
+        /// The catalog's file.
+        path: PathBuf,
+        /// SQLite's answer.
+        source: rusqlite::Error,
+    },
+    /// The lexical index failed.
+    #[error("the postings in {}: {message}", .path.display())]
+    Postings {
+        /// The postings' folder.
+        path: PathBuf,
+        /// The lexical index's own words.
+        message: String,
+    },
+    /// A vector has another length than the index's vectors.
+    #[error(
+        "a vector of {given} numbers does not fit an index whose vectors have {expected}: embed with the model that the index was built with"
+    )]
+    Dimension {
+        /// Length of the vector given.
+        given: usize,
+        /// Length the index holds.
+        expected: usize,
+    },
+    /// The chunk is not (any more) in the index.
+    #[error("passage {0} is not in the index: search again")]
+    NoSuchChunk(ChunkId),
+    /// The document is not (any more) in the index.
+    #[error("document {0} is not in the index: search again")]
+    NoSuchDocument(DocId),
+    /// A document given to the writer contradicts itself. A defect of the caller.
+    #[error("{}: {what}", .path.display())]
+    InvalidDocument {
+        /// The document's path.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// An earlier error undid what this writer had not committed.
+    #[error("an earlier error undid the uncommitted part of this update of {}: run it again", .dir.display())]
+    RolledBack {
+        /// The index's folder.
+        dir: PathBuf,
+    },
+}
+
+/// What every function here returns.
+pub type Result<T> = std::result::Result<T, IndexError>;
+
+impl IndexError {
+    /// The error for an input or output failure at `path`.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                IndexError::DiskFull { path: path.to_owned() }
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                IndexError::NotWritable { path: path.to_owned() }
+            }
+            _ => IndexError::Io { path: path.to_owned(), source },
+        }
+    }
+
+    /// The error for a statement that the catalog at `path` refused.
+    pub(crate) fn catalog(path: &Path, source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => IndexError::DiskFull { path: path.to_owned() },
+            Some(ErrorCode::ReadOnly) => IndexError::NotWritable { path: path.to_owned() },
+            Some(ErrorCode::NotADatabase) => IndexError::NotAnIndex { path: path.to_owned() },
+            Some(ErrorCode::DatabaseCorrupt) => {
+                IndexError::Corrupt { path: path.to_owned(), what: source.to_string() }
+            }
+            _ => IndexError::Catalog { path: path.to_owned(), source },
+        }
+    }
+}

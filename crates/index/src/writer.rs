@@ -1,0 +1,582 @@
+//! Writing: the one writer and its commit.
+//!
+//! Everything between two commits is one SQLite transaction. The commit, as a numbered story:
+//!
+//!  1. new vector rows are synced; they lie behind the rows that count;
+//!  2. if a fifth of the rows is dead, the living are copied to files of the next serial and synced;
+//!  3. new postings segments are written, merged as needed and synced; tantivy's list of them is held in memory;
+//!  4. the state row gets the new generation, list of segments and number of rows;
+//!  5. SQLite commits: **the one commit point**;
+//!  6. files that the new state does not name are deleted.
+//!
+//! A process killed before 5 leaves the old state with some files that nobody names; killed after 5, the new state
+//! with the same. The next writer begins with step 6. An error before 5 undoes the transaction, and the writer
+//! refuses to go on until [`Writer::rollback`] is called, so that a caller cannot commit half of its work unawares.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::analysis::Language;
+use crate::catalog::{self, Access, State, read, write};
+use crate::error::{IndexError, Result};
+use crate::fault::Faults;
+use crate::lock::{self, WriterLock};
+use crate::postings::{self, Passage, PostingsWriter};
+use crate::types::{
+    Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewDocument, Root,
+};
+use crate::vectors::{self, VectorFiles, VectorWriter};
+
+/// Rows below which dead ones are not worth a copy of the rest.
+const MIN_ROWS_TO_COMPACT: u64 = 1000;
+/// One in so many rows dead: the living are copied to new files.
+const DEAD_SHARE: u64 = 5;
+
+/// The right to change an index. Changes take effect with [`commit`](Self::commit), all at once; dropping the
+/// writer undoes what was not committed.
+#[derive(Debug)]
+pub struct Writer {
+    dir: PathBuf,
+    connection: Connection,
+    /// Begun by the first call after a commit, and not ended by SQLite behind our back.
+    in_transaction: Cell<bool>,
+    /// An error has undone changes that the caller believes made.
+    broken: bool,
+    /// There is something to commit.
+    changed: bool,
+    committed: State,
+    state: State,
+    accepts: Option<EmbeddingSpec>,
+    postings: Option<PostingsWriter>,
+    vectors: Option<VectorWriter>,
+    faults: Faults,
+    _lock: WriterLock,
+}
+
+impl Writer {
+    pub(crate) fn open(dir: &Path, embedding: Option<EmbeddingSpec>, faults: Faults) -> Result<Writer> {
+        let lock = lock::take(dir)?;
+        let connection = catalog::open(dir, Access::Write)?;
+        let state =
+            catalog::state(&connection).map_err(|e| IndexError::catalog(&catalog::path_in(dir), e))?;
+        let mut writer = Writer {
+            dir: dir.to_owned(),
+            connection,
+            in_transaction: Cell::new(false),
+            broken: false,
+            changed: false,
+            committed: state.clone(),
+            state,
+            accepts: embedding,
+            postings: None,
+            vectors: None,
+            faults,
+            _lock: lock,
+        };
+        writer.sweep();
+        writer.adopt_embedding()?;
+        Ok(writer)
+    }
+
+    /// If the caller's model is not the one of the stored vectors, those are forgotten with the next commit.
+    fn adopt_embedding(&mut self) -> Result<()> {
+        if self.accepts.is_none() || self.accepts == self.state.embedding {
+            return Ok(());
+        }
+        if self.state.embedding.is_some() {
+            self.write(write::forget_vectors)?;
+        }
+        self.state.embedding = self.accepts.clone();
+        self.state.vector_serial += 1;
+        self.state.vector_rows = 0;
+        Ok(())
+    }
+
+    fn catalog_path(&self) -> PathBuf {
+        catalog::path_in(&self.dir)
+    }
+
+    /// The catalog inside the transaction.
+    fn catalog(&self) -> Result<&Connection> {
+        if self.broken || (self.in_transaction.get() && self.connection.is_autocommit()) {
+            return Err(IndexError::RolledBack { dir: self.dir.clone() });
+        }
+        if !self.in_transaction.get() {
+            self.connection
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(|e| IndexError::catalog(&self.catalog_path(), e))?;
+            self.in_transaction.set(true);
+        }
+        Ok(&self.connection)
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        f(self.catalog()?).map_err(|e| IndexError::catalog(&self.catalog_path(), e))
+    }
+
+    /// Changes the catalog. An error breaks the writer: part of the change may have been made.
+    fn write<T>(&mut self, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.changed = true;
+        let result = self.read(f);
+        self.broken |= result.is_err();
+        result
+    }
+
+    /// Runs a change of the other stores. An error breaks the writer.
+    fn guarded<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let result = f(self);
+        self.broken |= result.is_err();
+        result
+    }
+
+    fn postings(&mut self) -> Result<&mut PostingsWriter> {
+        let folder = self.dir.join(postings::FOLDER);
+        let writer = match self.postings.take() {
+            Some(writer) => writer,
+            None => PostingsWriter::open(&folder, self.state.postings.clone(), self.faults.clone())?,
+        };
+        Ok(self.postings.insert(writer))
+    }
+
+    fn vectors(&mut self, spec: &EmbeddingSpec) -> Result<&mut VectorWriter> {
+        let folder = self.dir.join(vectors::FOLDER);
+        let writer = match self.vectors.take() {
+            Some(writer) => writer,
+            None => {
+                let State { vector_serial, vector_rows, .. } = self.state;
+                VectorWriter::open(&folder, spec, vector_serial, vector_rows, &self.faults)?
+            }
+        };
+        Ok(self.vectors.insert(writer))
+    }
+
+    // --- what the writer sees: the committed state with its own changes
+
+    /// Added folders and files, by path.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn roots(&self) -> Result<Vec<Root>> {
+        self.read(read::roots)
+    }
+
+    /// Every file seen that passes the filter, whatever its fate, by path.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn files(&self, filter: &Filter) -> Result<Vec<FileRecord>> {
+        self.read(|c| read::files(c, filter))
+    }
+
+    /// The ledger's line of one absolute path.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn file(&self, path: &Path) -> Result<Option<FileRecord>> {
+        self.read(|c| read::file(c, path))
+    }
+
+    /// The files with this content, by path: how a renamed file is recognised.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn files_by_hash(&self, hash: &[u8; 32]) -> Result<Vec<FileRecord>> {
+        self.read(|c| read::files_by_hash(c, hash))
+    }
+
+    /// A document's text with its pages and its line in the ledger.
+    ///
+    /// # Errors
+    /// `NoSuchDocument`, or if the catalog cannot be read.
+    pub fn document(&self, doc: DocId) -> Result<DocumentText> {
+        self.read(|c| read::document(c, doc))?.ok_or(IndexError::NoSuchDocument(doc))
+    }
+
+    /// A passage.
+    ///
+    /// # Errors
+    /// `NoSuchChunk`, or if the catalog cannot be read.
+    pub fn chunk(&self, id: ChunkId) -> Result<Chunk> {
+        self.read(|c| read::chunk(c, id))?.ok_or(IndexError::NoSuchChunk(id))
+    }
+
+    /// Up to `limit` passages that have no vector of the present model, in order, after number `after`
+    /// (`ChunkId(0)` to begin). To be embedded and given to [`put_vectors`](Self::put_vectors).
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn chunks_without_vectors(&self, after: ChunkId, limit: usize) -> Result<Vec<ChunkId>> {
+        self.read(|c| read::chunks_without_vectors(c, after, limit))
+    }
+
+    /// Number of a document's passages that have a vector of the present model.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn n_vectors_of(&self, doc: DocId) -> Result<usize> {
+        self.read(|c| read::n_vectors_of(c, doc))
+    }
+
+    // --- changes
+
+    /// Adds a root. One that is remembered stays remembered.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn add_root(&mut self, path: impl AsRef<Path>, remembered: bool) -> Result<()> {
+        self.write(|c| write::add_root(c, path.as_ref(), remembered))
+    }
+
+    /// Forgets a root and removes every file at or below it that no other root covers. Returns how many files
+    /// were removed; works for a path that is no root, too.
+    ///
+    /// # Errors
+    /// If the catalog or the postings cannot be written.
+    pub fn remove_root(&mut self, path: impl AsRef<Path>) -> Result<usize> {
+        let path = path.as_ref();
+        self.write(|c| write::remove_root(c, path))?;
+        let others =
+            Filter { under: self.roots()?.into_iter().map(|r| r.path).collect(), remembered_only: false };
+        let mut n_removed = 0;
+        for record in self.files(&Filter { under: vec![path.to_owned()], remembered_only: false })? {
+            if !others.under.iter().any(|root| record.stat.path.starts_with(root)) {
+                self.remove(record.id)?;
+                n_removed += 1;
+            }
+        }
+        Ok(n_removed)
+    }
+
+    /// Stores a document, in place of whatever the index had of the same path. The number of a known path stays.
+    ///
+    /// # Errors
+    /// `InvalidDocument` if spans or vectors do not fit (nothing is changed then); otherwise what writing gives.
+    pub fn put_document(&mut self, document: NewDocument) -> Result<DocId> {
+        self.check(&document)?;
+        self.guarded(|writer| writer.put_checked(&document))
+    }
+
+    fn put_checked(&mut self, document: &NewDocument) -> Result<DocId> {
+        self.clear(&document.stat.path)?;
+        let language = document.language.as_deref().and_then(Language::from_code);
+        let doc = self.write(|c| {
+            let doc = write::put_file(c, &document.stat, &write::Entry::of_document(document))?;
+            write::put_text(c, doc, &document.text)?;
+            Ok(doc)
+        })?;
+        let folder = self.dir.join(postings::FOLDER);
+        for (i, chunk) in document.chunks.iter().enumerate() {
+            let vector = document.vectors.get(i);
+            let row = match vector {
+                Some(_) => Some(self.next_row()?),
+                None => None,
+            };
+            let id = self.write(|c| write::put_chunk(c, doc, chunk, row))?;
+            if let Some(vector) = vector {
+                self.push_vector(vector, id, doc)?;
+            }
+            let passage = Passage {
+                chunk: id.0,
+                doc: doc.0,
+                text: &document.text[chunk.span.clone()],
+                headings: &chunk.heading_path,
+                title: document.title.as_deref(),
+                path: &document.stat.path,
+                language,
+            };
+            self.postings()?.add(&folder, &passage)?;
+        }
+        Ok(doc)
+    }
+
+    /// Notes that a file was seen and is not in the index, and why; what the index had of it is removed. With
+    /// [`Fate::Indexed`] the file counts as indexed, with nothing to be found in it.
+    ///
+    /// # Errors
+    /// If the catalog or the postings cannot be written.
+    pub fn put_fate(
+        &mut self,
+        stat: FileStat,
+        hash: Option<[u8; 32]>,
+        fate: Fate,
+        format: impl Into<String>,
+    ) -> Result<DocId> {
+        let format = format.into();
+        self.guarded(|writer| {
+            writer.clear(&stat.path)?;
+            let entry = write::Entry {
+                hash,
+                fate: &fate,
+                format: &format,
+                title: None,
+                language: None,
+                same_as_file: false,
+                pages: &[],
+                n_chunks: 0,
+                n_bytes_text: 0,
+            };
+            writer.write(|c| write::put_file(c, &stat, &entry))
+        })
+    }
+
+    /// Notes a file's new size, time and inode; its content is the same.
+    ///
+    /// # Errors
+    /// `NoSuchDocument`, or if the catalog cannot be written.
+    pub fn touch(&mut self, doc: DocId, stat: FileStat) -> Result<()> {
+        self.rename(doc, stat)
+    }
+
+    /// Notes a file's new path (and size, time, inode); its content is the same. Passages and vectors stay; what
+    /// the index had of the new path is removed.
+    ///
+    /// # Errors
+    /// `NoSuchDocument`, or if the catalog or the postings cannot be written.
+    pub fn rename(&mut self, doc: DocId, stat: FileStat) -> Result<()> {
+        let old = self.read(|c| read::file_by_id(c, doc))?.ok_or(IndexError::NoSuchDocument(doc))?;
+        self.guarded(|writer| {
+            if let Some(replaced) = writer.file(&stat.path)?.filter(|replaced| replaced.id != doc) {
+                writer.remove(replaced.id)?;
+            }
+            writer.write(|c| write::set_stat(c, doc, &stat))?;
+            if old.stat.path != stat.path && old.n_chunks > 0 {
+                writer.repost(doc)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a document's postings anew: the words of its path have changed.
+    fn repost(&mut self, doc: DocId) -> Result<()> {
+        let folder = self.dir.join(postings::FOLDER);
+        let language = self.document(doc)?.record.language.as_deref().and_then(Language::from_code);
+        self.postings()?.delete_document(doc.0);
+        for (id, _) in self.read(|c| read::chunks_of(c, doc))? {
+            let chunk = self.chunk(id)?;
+            let passage = Passage {
+                chunk: id.0,
+                doc: doc.0,
+                text: &chunk.text,
+                headings: &chunk.heading_path,
+                title: chunk.title.as_deref(),
+                path: &chunk.path,
+                language,
+            };
+            self.postings()?.add(&folder, &passage)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file and everything the index has of it. Nothing happens if there is no such document.
+    ///
+    /// # Errors
+    /// If the catalog or the postings cannot be written.
+    pub fn remove(&mut self, doc: DocId) -> Result<()> {
+        self.guarded(|writer| {
+            let had_chunks = writer.read(|c| read::file_by_id(c, doc))?.is_some_and(|file| file.n_chunks > 0);
+            if had_chunks {
+                writer.postings()?.delete_document(doc.0);
+            }
+            writer.write(|c| write::remove_file(c, doc)).map(drop)
+        })
+    }
+
+    /// Stores vectors of passages already in the index, e.g. after a change of the model.
+    ///
+    /// # Errors
+    /// `NoSuchChunk`, `Dimension`, or what writing gives.
+    pub fn put_vectors(&mut self, vectors: &[(ChunkId, Vec<f32>)]) -> Result<()> {
+        for (id, vector) in vectors {
+            let chunk = self.chunk(*id)?;
+            self.check_vector(&chunk.path, vector)?;
+            self.guarded(|writer| {
+                let row = writer.next_row()?;
+                writer.write(|c| write::set_vector_row(c, *id, row))?;
+                writer.push_vector(vector, *id, chunk.doc)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn next_row(&mut self) -> Result<u64> {
+        let spec = self.accepted()?;
+        Ok(self.vectors(&spec)?.next_row())
+    }
+
+    fn push_vector(&mut self, vector: &[f32], chunk: ChunkId, doc: DocId) -> Result<()> {
+        let spec = self.accepted()?;
+        self.vectors(&spec)?.push(vector, chunk.0, doc.0)
+    }
+
+    fn accepted(&self) -> Result<EmbeddingSpec> {
+        self.accepts.clone().ok_or_else(|| IndexError::InvalidDocument {
+            path: self.dir.clone(),
+            what: "vectors were given to a writer that was opened without an embedding".to_owned(),
+        })
+    }
+
+    /// Removes text, passages, postings and vectors of a path, if it has any.
+    fn clear(&mut self, path: &Path) -> Result<()> {
+        let Some(record) = self.file(path)? else { return Ok(()) };
+        if record.n_chunks > 0 {
+            self.postings()?.delete_document(record.id.0);
+        }
+        self.write(|c| write::clear_content(c, record.id))
+    }
+
+    fn check(&self, document: &NewDocument) -> Result<()> {
+        let invalid =
+            |what: String| Err(IndexError::InvalidDocument { path: document.stat.path.clone(), what });
+        for chunk in &document.chunks {
+            if document.text.get(chunk.span.clone()).is_none() {
+                return invalid(format!(
+                    "the passage at bytes {}..{} does not lie on characters of a text of {} bytes",
+                    chunk.span.start,
+                    chunk.span.end,
+                    document.text.len()
+                ));
+            }
+        }
+        if !document.vectors.is_empty() && document.vectors.len() != document.chunks.len() {
+            return invalid(format!(
+                "{} vectors were given for {} passages",
+                document.vectors.len(),
+                document.chunks.len()
+            ));
+        }
+        document.vectors.iter().try_for_each(|vector| self.check_vector(&document.stat.path, vector))
+    }
+
+    fn check_vector(&self, path: &Path, vector: &[f32]) -> Result<()> {
+        let expected = self.accepted()?.dim;
+        if vector.len() != expected {
+            return Err(IndexError::Dimension { given: vector.len(), expected });
+        }
+        if !vector.iter().all(|v| v.is_finite()) {
+            let what = "a vector holds something that is no finite number".to_owned();
+            return Err(IndexError::InvalidDocument { path: path.to_owned(), what });
+        }
+        Ok(())
+    }
+
+    // --- the commit
+
+    /// Makes all changes since the last commit visible and durable, in all stores at once. Returns the generation.
+    ///
+    /// # Errors
+    /// Whatever writing gives; the index is then as it was after the last commit, and the writer refuses to go on
+    /// until [`rollback`](Self::rollback).
+    pub fn commit(&mut self) -> Result<u64> {
+        if self.broken {
+            return Err(IndexError::RolledBack { dir: self.dir.clone() });
+        }
+        let result = if self.changed { self.commit_stores() } else { self.end_transaction("ROLLBACK") };
+        match result {
+            Ok(()) => Ok(self.committed.generation),
+            Err(error) => {
+                self.broken = true;
+                Err(error)
+            }
+        }
+    }
+
+    fn commit_stores(&mut self) -> Result<()> {
+        let generation = self.committed.generation + 1;
+        if let Some(vectors) = &mut self.vectors {
+            vectors.sync()?; // 1
+            self.state.vector_rows = vectors.n_rows();
+        }
+        self.compact_vectors()?; // 2
+        if let Some(postings) = &mut self.postings {
+            self.state.postings = Some(postings.commit(&self.dir.join(postings::FOLDER), generation)?); // 3
+        }
+        self.state.generation = generation;
+        let state = self.state.clone();
+        self.write(|c| catalog::set_state(c, &state))?; // 4
+        let path = self.catalog_path();
+        self.faults.before("commit the catalog").map_err(|e| IndexError::io(&path, e))?;
+        self.end_transaction("COMMIT")?; // 5
+        self.committed = self.state.clone();
+        self.changed = false;
+        // Tests look at the disk between the two steps; there is nothing left that could fail.
+        let _ = self.faults.before("sweep");
+        self.sweep(); // 6
+        Ok(())
+    }
+
+    fn end_transaction(&mut self, how: &str) -> Result<()> {
+        if self.in_transaction.get() {
+            self.connection.execute_batch(how).map_err(|e| IndexError::catalog(&self.catalog_path(), e))?;
+            self.in_transaction.set(false);
+        }
+        Ok(())
+    }
+
+    /// Copies the living rows to new files if too many are dead.
+    fn compact_vectors(&mut self) -> Result<()> {
+        let Some(spec) = self.state.embedding.clone() else { return Ok(()) };
+        let n_rows = self.state.vector_rows;
+        if n_rows < MIN_ROWS_TO_COMPACT {
+            return Ok(());
+        }
+        let n_dead = self.read(read::dead_rows)?.len() as u64;
+        if n_dead * DEAD_SHARE < n_rows {
+            return Ok(());
+        }
+        let folder = self.dir.join(vectors::FOLDER);
+        let old = VectorFiles::open(&folder, &spec, self.state.vector_serial, n_rows)?;
+        let serial = self.state.vector_serial + 1;
+        let mut new = VectorWriter::open(&folder, &spec, serial, 0, &self.faults)?;
+        let living = self.read(write::live_rows)?;
+        for (chunk, row) in &living {
+            let (Some(vector), Some((_, doc))) = (old.row(*row), old.id(*row)) else { continue };
+            new.push(vector, chunk.0, doc)?;
+        }
+        new.sync()?;
+        self.write(|c| write::renumber_rows(c, &living))?;
+        self.state.vector_serial = new.serial();
+        self.state.vector_rows = new.n_rows();
+        self.vectors = Some(new);
+        Ok(())
+    }
+
+    /// Deletes the files that the committed state does not name.
+    fn sweep(&self) {
+        postings::sweep(&self.dir.join(postings::FOLDER), self.committed.postings.as_deref());
+        vectors::sweep(&self.dir.join(vectors::FOLDER), self.committed.vector_serial);
+    }
+
+    /// Undoes every change since the last commit; the writer can be used again.
+    ///
+    /// # Errors
+    /// If the catalog cannot undo its transaction.
+    pub fn rollback(&mut self) -> Result<()> {
+        self.postings = None;
+        if let Some(vectors) = self.vectors.take() {
+            vectors.abandon();
+        }
+        if !self.connection.is_autocommit() {
+            self.connection
+                .execute_batch("ROLLBACK")
+                .map_err(|e| IndexError::catalog(&self.catalog_path(), e))?;
+        }
+        self.in_transaction.set(false);
+        self.broken = false;
+        self.changed = false;
+        self.state = self.committed.clone();
+        self.sweep();
+        self.adopt_embedding()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.accepts = None;
+        // What cannot be undone or swept now is undone by SQLite and swept by the next writer.
+        let _ = self.rollback();
+        // Readers in a folder that cannot be written need the log to be empty.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+}
