@@ -1,1 +1,30 @@
 //! Engine and sessions: prefill, generation, sampling, cancellation.
+//!
+//! ```text
+//! engine      a model ready to generate
+//! session     tokens and the state after them: goes to a prompt with as little work as possible
+//! generate    the loop: prompt, tokens, thinking and answer, why it ended
+//! sampling    logits to a token          thinking   <think> apart from the answer
+//! likelihood  how well a model predicts a text
+//! ```
+//!
+//! Prompts are token ids: who writes them decides what is template and what is text. Nothing here touches a file but the model's, reads a setting, or
+//! prints; a clock is read for the timing alone.
+
+mod cancel;
+mod engine;
+mod error;
+mod generate;
+mod likelihood;
+mod rng;
+mod sampling;
+mod session;
+mod thinking;
+
+pub use cancel::Cancel;
+pub use engine::{Engine, EngineOptions};
+pub use error::InferError;
+pub use generate::{Event, Finish, GenerateOptions, Generated, Timing, Usage, generate_in};
+pub use likelihood::mean_nll;
+pub use sampling::{Sampler, Sampling};
+pub use session::{Session, Synced};

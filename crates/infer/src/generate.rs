@@ -1,0 +1,281 @@
+//! The generation loop: sync the session to the prompt, then token by token until something ends it.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use docent_lm::tokenizer::{DecodeStream, TokenKind, Tokenizer};
+use docent_lm::{LmError, Model};
+
+use crate::sampling::{Sampler, Sampling};
+use crate::session::Session;
+use crate::thinking::{Part, Splitter};
+use crate::{Cancel, InferError};
+
+/// What to generate and when to stop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// At most so many tokens, thinking included.
+    pub max_tokens: usize,
+    /// After so many tokens of thinking `</think>` is written for the model; `None` lets it think on.
+    pub max_thinking: Option<usize>,
+    /// Tokens that end the answer besides those that the tokenizer knows ([`Tokenizer::stop_ids`]).
+    pub stop_tokens: Vec<u32>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        GenerateOptions {
+            sampling: Sampling::default(),
+            max_tokens: 1024,
+            max_thinking: None,
+            stop_tokens: Vec::new(),
+        }
+    }
+}
+
+/// What happens while generating, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The prompt is being read. `total` counts the tokens that were not cached.
+    Prefill {
+        /// Tokens read.
+        done: usize,
+        /// Tokens to read.
+        total: usize,
+    },
+    /// Text between `<think>` and `</think>`.
+    Thinking(String),
+    /// Text of the answer.
+    Answer(String),
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The model ended its turn.
+    Stop,
+    /// `max_tokens`, or the context is full.
+    Length,
+    /// Somebody raised the [`Cancel`].
+    Cancelled,
+}
+
+/// Tokens in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Those of them whose state was there already.
+    pub cached_tokens: usize,
+    /// Tokens generated, thinking included, the one that ended the turn not.
+    pub completion_tokens: usize,
+    /// Those of them that were thinking, tags included.
+    pub thinking_tokens: usize,
+}
+
+/// Seconds of wall time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Timing {
+    /// Reading the prompt.
+    pub prefill_s: f64,
+    /// Writing the answer.
+    pub decode_s: f64,
+    /// From the start until the first token was chosen; 0 if none was.
+    pub time_to_first_token_s: f64,
+}
+
+/// A finished generation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// The tokens, thinking and tags included, the one that ended the turn not.
+    pub tokens: Vec<u32>,
+    /// The answer.
+    pub text: String,
+    /// What came between `<think>` and `</think>`.
+    pub thinking: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens in and out.
+    pub usage: Usage,
+    /// Seconds it took.
+    pub timing: Timing,
+}
+
+/// Generates behind `prompt` in `session`, which afterwards holds the prompt and what was generated. See [`Engine::generate`](crate::Engine::generate).
+///
+/// # Errors
+/// [`InferError`]: the prompt is empty or too long, or the model fails. A cancelled generation is not an error.
+pub fn generate_in(
+    model: &Model,
+    session: &mut Session,
+    prompt: &[u32],
+    options: &GenerateOptions,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Generated, InferError> {
+    let context_length = model.config().context_length;
+    if prompt.len() >= context_length {
+        return Err(InferError::PromptTooLong { n_prompt: prompt.len(), context_length });
+    }
+    let started = Instant::now();
+    let mut writer = Writer::new(model.tokenizer(), prompt, on_event);
+    writer.usage.prompt_tokens = prompt.len();
+    let n_before = session.tokens().len();
+    let synced = session.sync(model, prompt, &mut |done, total| {
+        (writer.on_event)(Event::Prefill { done, total });
+        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let prefill_s = started.elapsed().as_secs_f64();
+    let mut timing = Timing { prefill_s, ..Timing::default() };
+    let synced = match synced {
+        Ok(synced) => synced,
+        Err(InferError::Model(LmError::Cancelled)) => {
+            writer.usage.cached_tokens = n_before.min(session.tokens().len());
+            return Ok(writer.finish(Finish::Cancelled, timing));
+        }
+        Err(error) => return Err(error),
+    };
+    writer.usage.cached_tokens = synced.n_cached;
+
+    let mut decode =
+        Decode { sampler: Sampler::new(options.sampling.clone()), forced: VecDeque::new(), closed: false };
+    let mut logits = synced.logits;
+    let finish = loop {
+        if cancel.is_cancelled() {
+            break Finish::Cancelled;
+        }
+        if writer.tokens.len() >= options.max_tokens {
+            break Finish::Length;
+        }
+        let n_tokens = session.tokens().len();
+        let token = decode.next(&mut logits, &writer, options).ok_or(InferError::NoLogits { n_tokens })?;
+        if timing.time_to_first_token_s == 0.0 {
+            timing.time_to_first_token_s = started.elapsed().as_secs_f64();
+        }
+        if model.tokenizer().stop_ids().contains(&token) || options.stop_tokens.contains(&token) {
+            break Finish::Stop;
+        }
+        writer.push(token);
+        // The last token's logits are not needed, but its place in the state is: the session holds what was said.
+        if n_tokens >= context_length {
+            break Finish::Length;
+        }
+        logits = session.push(model, token)?;
+    };
+    timing.decode_s = started.elapsed().as_secs_f64() - prefill_s;
+    Ok(writer.finish(finish, timing))
+}
+
+/// Chooses tokens: the sampler's, or those that end a thinking that went on too long.
+struct Decode {
+    sampler: Sampler,
+    forced: VecDeque<u32>,
+    /// Whether `</think>` was forced already.
+    closed: bool,
+}
+
+impl Decode {
+    fn next(&mut self, logits: &mut [f32], writer: &Writer, options: &GenerateOptions) -> Option<u32> {
+        let is_over = options.max_thinking.is_some_and(|max| writer.usage.thinking_tokens >= max);
+        if is_over && writer.splitter.is_thinking() && !self.closed {
+            self.forced.extend(writer.tokenizer.encode_template("\n</think>\n\n"));
+            self.closed = true;
+        }
+        if let Some(token) = self.forced.pop_front() {
+            self.sampler.accept(token);
+            return Some(token);
+        }
+        self.sampler.next(logits)
+    }
+}
+
+/// Collects tokens as text, thinking and answer, and tells of it.
+struct Writer<'a> {
+    tokenizer: &'a Tokenizer,
+    on_event: &'a mut dyn FnMut(Event),
+    stream: DecodeStream<'a>,
+    splitter: Splitter,
+    tokens: Vec<u32>,
+    text: String,
+    thinking: String,
+    usage: Usage,
+}
+
+impl<'a> Writer<'a> {
+    fn new(tokenizer: &'a Tokenizer, prompt: &[u32], on_event: &'a mut dyn FnMut(Event)) -> Self {
+        // Some templates open the thinking themselves.
+        let tail = tokenizer.decode(&prompt[prompt.len().saturating_sub(8)..]);
+        let splitter = Splitter::new(tail.trim_end().ends_with("<think>"));
+        Writer {
+            tokenizer,
+            on_event,
+            stream: tokenizer.decode_stream(),
+            splitter,
+            tokens: Vec::new(),
+            text: String::new(),
+            thinking: String::new(),
+            usage: Usage::default(),
+        }
+    }
+
+    fn push(&mut self, token: u32) {
+        let was_thinking = self.splitter.is_thinking();
+        let was_undecided = self.splitter.is_undecided();
+        self.tokens.push(token);
+        if !self.is_hidden(token) {
+            let text = self.stream.push(token);
+            self.write(&text);
+        }
+        if was_thinking {
+            self.usage.thinking_tokens += 1;
+        } else if was_undecided && self.splitter.is_thinking() {
+            self.usage.thinking_tokens = self.tokens.len(); // all of them were the tag
+        }
+    }
+
+    /// Control tokens are not text, but for those around a tool call, which whoever parses it needs.
+    fn is_hidden(&self, token: u32) -> bool {
+        if self.tokenizer.kind(token) != Some(TokenKind::Control) {
+            return false;
+        }
+        let spelled = String::from_utf8_lossy(self.tokenizer.token_bytes(token));
+        !(spelled.contains("tool_call") || spelled.contains("think"))
+    }
+
+    fn write(&mut self, text: &str) {
+        let (answer, thinking, on_event) = (&mut self.text, &mut self.thinking, &mut *self.on_event);
+        self.splitter.push(text, &mut |part| tell(part, answer, thinking, on_event));
+    }
+
+    fn finish(mut self, finish: Finish, timing: Timing) -> Generated {
+        let rest = self.stream.finish();
+        self.write(&rest);
+        let (answer, thinking, on_event) = (&mut self.text, &mut self.thinking, &mut *self.on_event);
+        self.splitter.finish(&mut |part| tell(part, answer, thinking, on_event));
+        self.usage.completion_tokens = self.tokens.len();
+        Generated {
+            tokens: self.tokens,
+            text: self.text,
+            thinking: self.thinking,
+            finish,
+            usage: self.usage,
+            timing,
+        }
+    }
+}
+
+fn tell(part: Part, answer: &mut String, thinking: &mut String, on_event: &mut dyn FnMut(Event)) {
+    match part {
+        Part::Thinking(text) => {
+            thinking.push_str(&text);
+            on_event(Event::Thinking(text));
+        }
+        Part::Answer(text) => {
+            answer.push_str(&text);
+            on_event(Event::Answer(text));
+        }
+    }
+}
