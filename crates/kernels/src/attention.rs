@@ -27,7 +27,7 @@ const TOKENS_AT_ONCE: usize = 64;
 const BLOCKS_AT_ONCE: usize = 32;
 
 /// Query rows attended together; bounds the room for weights (1 KiB a row).
-const ROWS_AT_ONCE: usize = 16;
+const ROWS_AT_ONCE: usize = 12;
 
 /// Heads and scale of an attention layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -253,11 +253,11 @@ impl Call<'_> {
         scratch.values.resize(KV_BLOCK * stride, 0.0);
         scratch.weights.resize(ROWS_AT_ONCE * KV_BLOCK, 0.0);
         // SAFETY: the table proves its target features.
-        unsafe {
+        let finite = unsafe {
             (dispatch.load_keys)(self.kv.kv_type, k, head_dim, n_keys, &mut scratch.keys);
-            (dispatch.load_values)(self.kv.kv_type, v, head_dim, n_keys, stride, &mut scratch.values);
-        }
-        let floats = HeadBlock { head_dim, stride, keys: &scratch.keys, values: &scratch.values };
+            (dispatch.load_values)(self.kv.kv_type, v, head_dim, n_keys, stride, &mut scratch.values)
+        };
+        let floats = HeadBlock { head_dim, stride, keys: &scratch.keys, values: &scratch.values, finite };
         scratch.limits.clear();
         for token in tokens {
             scratch.limits.extend(std::iter::repeat_n(limit_of(token) as u32, self.per_kv_head));

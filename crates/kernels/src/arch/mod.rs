@@ -71,6 +71,7 @@ pub(crate) struct ConvInput<'a> {
 ///
 /// Every pointer is unsafe to call only for its target features (and `quantise_rows` for its writer): whoever holds
 /// a table got it from [`Dispatch::new`], which proved them.
+#[allow(clippy::type_complexity)] // the signatures are said once, here
 pub(crate) struct Dispatch {
     pub(crate) isa: Isa,
     pub(crate) unpack: unsafe fn(&TileSource<'_>, &mut Tile),
@@ -84,7 +85,7 @@ pub(crate) struct Dispatch {
     pub(crate) rope: unsafe fn(&mut [f32], usize, &[f32], &[f32], RopePairing),
     pub(crate) short_conv: unsafe fn(&ConvInput<'_>, &mut [f32], &mut [f32]),
     pub(crate) load_keys: unsafe fn(KvType, &[u8], usize, usize, &mut [f32]),
-    pub(crate) load_values: unsafe fn(KvType, &[u8], usize, usize, usize, &mut [f32]),
+    pub(crate) load_values: unsafe fn(KvType, &[u8], usize, usize, usize, &mut [f32]) -> bool,
     pub(crate) attend: unsafe fn(&HeadBlock<'_>, &[f32], &[u32], &mut [f32], &mut BlockResult<'_>),
     pub(crate) merge: unsafe fn(&mut BlockResult<'_>, &BlockResult<'_>, usize),
 }
@@ -151,8 +152,15 @@ macro_rules! compiled_plain {
             plain::load_keys(kv_type, bytes, head_dim, n_keys, out);
         }
         $(#[target_feature(enable = $features)])?
-        fn load_values(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: usize, stride: usize, out: &mut [f32]) {
-            plain::load_values(kv_type, bytes, head_dim, n_keys, stride, out);
+        fn load_values(
+            kv_type: KvType,
+            bytes: &[u8],
+            head_dim: usize,
+            n_keys: usize,
+            stride: usize,
+            out: &mut [f32],
+        ) -> bool {
+            plain::load_values(kv_type, bytes, head_dim, n_keys, stride, out)
         }
         $(#[target_feature(enable = $features)])?
         fn attend(

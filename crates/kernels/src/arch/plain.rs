@@ -187,7 +187,8 @@ pub(crate) fn load_keys(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: 
     }
 }
 
-/// Reads `n_keys` values of one head, (256, head_dim), into rows of `stride` floats, zeros behind head_dim.
+/// Reads `n_keys` values of one head, (256, head_dim), into rows of `stride` floats, zeros behind head_dim. Says
+/// whether all are finite.
 #[inline(always)]
 pub(crate) fn load_values(
     kv_type: KvType,
@@ -196,12 +197,15 @@ pub(crate) fn load_values(
     n_keys: usize,
     stride: usize,
     out: &mut [f32],
-) {
+) -> bool {
+    let mut finite = true;
     for (key, row) in out.chunks_exact_mut(stride).enumerate().take(n_keys) {
         for (dim, value) in row.iter_mut().enumerate() {
             *value = if dim < head_dim { kv_value(kv_type, bytes, key * head_dim + dim) } else { 0.0 };
+            finite &= value.is_finite();
         }
     }
+    finite
 }
 
 #[inline(always)]
@@ -221,6 +225,8 @@ pub(crate) struct HeadBlock<'a> {
     pub(crate) keys: &'a [f32],
     /// (256, stride)
     pub(crate) values: &'a [f32],
+    /// Whether no value is infinite or NaN.
+    pub(crate) finite: bool,
 }
 
 /// What rows of queries got from one block: not divided by the sum yet.

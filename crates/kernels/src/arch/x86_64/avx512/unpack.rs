@@ -36,9 +36,9 @@ pub(super) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
 
 /// Sixteen rows, `stride` bytes apart.
 #[derive(Clone, Copy)]
-struct Rows {
-    first: *const u8,
-    stride: usize,
+pub(super) struct Rows {
+    pub(super) first: *const u8,
+    pub(super) stride: usize,
 }
 
 impl Rows {
@@ -48,7 +48,7 @@ impl Rows {
     /// Those bytes can be read.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn dwords(self, offset: usize) -> [__m512i; 4] {
+    pub(super) unsafe fn dwords(self, offset: usize) -> [__m512i; 4] {
         let mut quarters = [_mm512_setzero_si512(); 4];
         for (i, quarter) in quarters.iter_mut().enumerate() {
             // SAFETY: promised by the caller.
@@ -87,14 +87,14 @@ impl Rows {
 /// The f16 in the lower half of every lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn low_halves(lanes: __m512i) -> __m512 {
+pub(super) fn low_halves(lanes: __m512i) -> __m512 {
     _mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes))
 }
 
 /// The f16 in the upper half of every lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn high_halves(lanes: __m512i) -> __m512 {
+pub(super) fn high_halves(lanes: __m512i) -> __m512 {
     low_halves(_mm512_srli_epi32::<16>(lanes))
 }
 
