@@ -228,7 +228,7 @@ fn parse_tensors(
     let mut tensors = BTreeMap::new();
     for entry in entries {
         let Entry { name, dims, tensor_type, offset } = entry;
-        if offset % alignment != 0 {
+        if !offset.is_multiple_of(alignment) {
             return Err(format!(
                 "tensor `{name}` lies at offset {offset}, which is no multiple of the alignment {alignment}"
             ));
@@ -293,7 +293,7 @@ fn tensor_range(
     let n_bytes = match tensor_type.layout() {
         None => available,
         Some((block_len, block_bytes)) => {
-            if dims[0] % block_len != 0 {
+            if !dims[0].is_multiple_of(block_len) {
                 return Err(format!(
                     "tensor `{name}` of type {tensor_type} has rows of {}, no multiple of {block_len}",
                     dims[0]

@@ -23,6 +23,7 @@ use docent_kernels::Kernels;
 use crate::state::Extension;
 
 /// What mixes information between positions.
+#[allow(clippy::large_enum_variant, reason = "a model has a few dozen of them")]
 pub(crate) enum Mixer {
     Attention(Attention),
     ShortConv(ShortConv),
