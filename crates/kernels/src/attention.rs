@@ -26,8 +26,8 @@ const TOKENS_AT_ONCE: usize = 64;
 /// Blocks whose results are kept apart before they are merged, when blocks are shared out over threads.
 const BLOCKS_AT_ONCE: usize = 32;
 
-/// Query rows attended together; bounds the room for weights (1 KiB a row).
-const ROWS_AT_ONCE: usize = 12;
+/// Query rows attended together (24 sums, two vectors and a broadcast fill 32 registers).
+const PANEL: usize = 12;
 
 /// Heads and scale of an attention layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -223,14 +223,28 @@ impl Call<'_> {
         }
     }
 
-    /// The queries of `tokens` that read KV head `head`, scaled: (tokens, per_kv_head, head_dim).
+    /// The queries of `tokens` that read KV head `head`, scaled. Rows are (tokens, per_kv_head); each panel of 12 of them
+    /// is stored (head_dim, rows), so that a kernel reads it in one stream.
     fn gather_queries(&self, tokens: std::ops::Range<usize>, head: usize, queries: &mut Vec<f32>) {
         let AttentionShape { n_heads, head_dim, scale, .. } = self.shape;
-        queries.clear();
-        for token in tokens {
-            let first = (token * n_heads + head * self.per_kv_head) * head_dim;
-            queries.extend(self.q[first..][..self.per_kv_head * head_dim].iter().map(|q| q * scale));
+        let n_rows = tokens.len() * self.per_kv_head;
+        queries.resize(n_rows * head_dim, 0.0);
+        for (panel, queries) in queries.chunks_mut(PANEL * head_dim).enumerate() {
+            let n_panel = queries.len() / head_dim;
+            for row in 0..n_panel {
+                let (token, query_head) = self.token_and_head(panel * PANEL + row);
+                let first =
+                    ((tokens.start + token) * n_heads + head * self.per_kv_head + query_head) * head_dim;
+                for (dim, q) in self.q[first..][..head_dim].iter().enumerate() {
+                    queries[dim * n_panel + row] = q * scale;
+                }
+            }
         }
+    }
+
+    /// Which token and which of the query heads of a KV head a row is.
+    fn token_and_head(&self, row: usize) -> (usize, usize) {
+        (row / self.per_kv_head, row % self.per_kv_head)
     }
 
     /// One block's result for the gathered queries of `tokens`.
@@ -251,7 +265,7 @@ impl Call<'_> {
         let (k, v) = (&stored.k[head * size..][..size], &stored.v[head * size..][..size]);
         scratch.keys.resize(head_dim * KV_BLOCK, 0.0);
         scratch.values.resize(KV_BLOCK * stride, 0.0);
-        scratch.weights.resize(ROWS_AT_ONCE * KV_BLOCK, 0.0);
+        scratch.weights.resize(PANEL * KV_BLOCK, 0.0);
         // SAFETY: the table proves its target features.
         let finite = unsafe {
             (dispatch.load_keys)(self.kv.kv_type, k, head_dim, n_keys, &mut scratch.keys);
@@ -263,8 +277,8 @@ impl Call<'_> {
             scratch.limits.extend(std::iter::repeat_n(limit_of(token) as u32, self.per_kv_head));
         }
         let n_rows = scratch.limits.len();
-        for first in (0..n_rows).step_by(ROWS_AT_ONCE) {
-            let rows = first..n_rows.min(first + ROWS_AT_ONCE);
+        for first in (0..n_rows).step_by(PANEL) {
+            let rows = first..n_rows.min(first + PANEL);
             let mut result = BlockResult {
                 max: &mut result.max[rows.clone()],
                 sum: &mut result.sum[rows.clone()],
@@ -288,11 +302,9 @@ impl Call<'_> {
         out: &SharedOut<'_, f32>,
     ) {
         let AttentionShape { n_heads, head_dim, .. } = self.shape;
-        for (row, (token, query_head)) in tokens
-            .flat_map(|token| (0..self.per_kv_head).map(move |query_head| (token, query_head)))
-            .enumerate()
-        {
-            let at = (token * n_heads + head * self.per_kv_head + query_head) * head_dim;
+        for row in 0..tokens.len() * self.per_kv_head {
+            let (token, query_head) = self.token_and_head(row);
+            let at = ((tokens.start + token) * n_heads + head * self.per_kv_head + query_head) * head_dim;
             // SAFETY: heads of tokens are apart, and each is written by one item.
             let out = unsafe { out.part(at, head_dim) };
             let values = &results.values[(first_row + row) * self.stride..][..head_dim];

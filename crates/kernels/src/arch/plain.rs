@@ -177,18 +177,19 @@ pub(crate) fn short_conv(input: &ConvInput<'_>, gated: &mut [f32], out: &mut [f3
     }
 }
 
-/// Reads `n_keys` keys of one head, (256, head_dim), into (head_dim, 256) floats.
+/// Reads `n_keys` keys of one head, (256, head_dim), into floats of (256 / 32, head_dim, 32).
 #[inline(always)]
 pub(crate) fn load_keys(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: usize, out: &mut [f32]) {
     for key in 0..n_keys {
         for dim in 0..head_dim {
-            out[dim * KV_BLOCK + key] = kv_value(kv_type, bytes, key * head_dim + dim);
+            out[key / 32 * 32 * head_dim + dim * 32 + key % 32] =
+                kv_value(kv_type, bytes, key * head_dim + dim);
         }
     }
 }
 
-/// Reads `n_keys` values of one head, (256, head_dim), into rows of `stride` floats, zeros behind head_dim. Says
-/// whether all are finite.
+/// Reads `n_keys` values of one head, (256, head_dim), into floats of (stride / 32, 256, 32), the last group 16 wide
+/// when the stride is an odd multiple of 16; zeros behind head_dim. Says whether all are finite.
 #[inline(always)]
 pub(crate) fn load_values(
     kv_type: KvType,
@@ -199,10 +200,14 @@ pub(crate) fn load_values(
     out: &mut [f32],
 ) -> bool {
     let mut finite = true;
-    for (key, row) in out.chunks_exact_mut(stride).enumerate().take(n_keys) {
-        for (dim, value) in row.iter_mut().enumerate() {
-            *value = if dim < head_dim { kv_value(kv_type, bytes, key * head_dim + dim) } else { 0.0 };
-            finite &= value.is_finite();
+    for first in (0..stride).step_by(32) {
+        let width = (stride - first).min(32);
+        let group = out[first * KV_BLOCK..][..width * KV_BLOCK].chunks_exact_mut(width);
+        for (key, row) in group.enumerate().take(n_keys) {
+            for (dim, value) in (first..).zip(row) {
+                *value = if dim < head_dim { kv_value(kv_type, bytes, key * head_dim + dim) } else { 0.0 };
+                finite &= value.is_finite();
+            }
         }
     }
     finite
@@ -221,9 +226,9 @@ pub(crate) struct HeadBlock<'a> {
     pub(crate) head_dim: usize,
     /// head_dim rounded up to 16: the length of a row of values and of an output row.
     pub(crate) stride: usize,
-    /// (head_dim, 256)
+    /// (256 / 32, head_dim, 32)
     pub(crate) keys: &'a [f32],
-    /// (256, stride)
+    /// (stride / 32, 256, 32), the last group as wide as is left
     pub(crate) values: &'a [f32],
     /// Whether no value is infinite or NaN.
     pub(crate) finite: bool,
@@ -239,8 +244,8 @@ pub(crate) struct BlockResult<'a> {
     pub(crate) values: &'a mut [f32],
 }
 
-/// Attention of `limits.len()` query rows (n_rows, head_dim), already scaled, to the first `limits[row]` keys of a block.
-/// `weights` is room for (n_rows, 256) floats.
+/// Attention of a panel of up to 12 query rows, already scaled, to the first `limits[row]` keys of a block. `queries` is
+/// (head_dim, n_rows); `weights` is room for (n_rows, 256) floats.
 #[inline(always)]
 pub(crate) fn attend(
     block: &HeadBlock<'_>,
@@ -251,13 +256,14 @@ pub(crate) fn attend(
 ) {
     for (row, limit) in limits.iter().enumerate() {
         let n_keys = *limit as usize;
-        let query = &queries[row * block.head_dim..][..block.head_dim];
         let weights = &mut weights[row * KV_BLOCK..][..KV_BLOCK];
         weights.fill(0.0);
-        for (dim, q) in query.iter().enumerate() {
-            let keys = &block.keys[dim * KV_BLOCK..][..KV_BLOCK];
-            for key in 0..n_keys {
-                weights[key] = q.mul_add(keys[key], weights[key]);
+        for (dim, queries) in queries.chunks_exact(limits.len()).enumerate() {
+            for (group, weights) in weights[..n_keys].chunks_mut(32).enumerate() {
+                let keys = &block.keys[(group * block.head_dim + dim) * 32..];
+                for (weight, key) in weights.iter_mut().zip(keys) {
+                    *weight = queries[row].mul_add(*key, *weight);
+                }
             }
         }
         let mut max = f32::NEG_INFINITY;
@@ -271,9 +277,12 @@ pub(crate) fn attend(
         }
         let out = &mut result.values[row * block.stride..][..block.stride];
         out.fill(0.0);
-        for (weight, values) in weights[..n_keys].iter().zip(block.values.chunks_exact(block.stride)) {
-            for (out, value) in out.iter_mut().zip(values) {
-                *out = weight.mul_add(*value, *out);
+        for (group, out) in out.chunks_mut(32).enumerate() {
+            let values = block.values[group * 32 * KV_BLOCK..].chunks_exact(out.len());
+            for (weight, values) in weights[..n_keys].iter().zip(values) {
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = weight.mul_add(*value, *out);
+                }
             }
         }
         result.max[row] = max;

@@ -1,5 +1,5 @@
 //! Attention of panels of query rows to one block: scores with a lane a key, then weighted values with a lane a
-//! dimension, both as outer products in registers: [`PANEL`] rows x two vectors.
+//! dimension, both as outer products in registers: up to 12 rows x two vectors.
 
 use std::arch::x86_64::*;
 
@@ -7,9 +7,6 @@ use super::unpack::{Rows, high_halves, low_halves};
 use crate::arch::plain::{self, BlockResult, HeadBlock};
 use crate::math::{EXP_HIGHEST, EXP_LOWEST, EXP_SERIES, LN2_HIGH, LN2_LOW, ROUND_MAGIC};
 use crate::{KV_BLOCK, KvType};
-
-/// Query rows at a time: 24 sums, two vectors and a broadcast fit the 32 registers.
-const PANEL: usize = 12;
 
 /// See [`plain::load_keys`].
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
@@ -28,7 +25,7 @@ pub(super) fn load_keys(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: 
             let loaded = unsafe { rows.dwords(dim * kv_type.bytes()) };
             for (i, lanes) in loaded.into_iter().enumerate() {
                 let mut put = |dim: usize, values| {
-                    let to = &mut out[dim * KV_BLOCK + first..][..16];
+                    let to = &mut out[first / 32 * 32 * head_dim + dim * 32 + first % 32..][..16];
                     // SAFETY: 16 floats.
                     unsafe { _mm512_storeu_ps(to.as_mut_ptr(), values) };
                 };
@@ -57,21 +54,26 @@ pub(super) fn load_values(
     if stride != head_dim {
         return plain::load_values(kv_type, bytes, head_dim, n_keys, stride, out);
     }
-    let n = n_keys * head_dim;
     // 0 * value is 0 unless the value is infinite or NaN.
     let (zero, mut check) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-    let bytes = bytes[..n * kv_type.bytes()].chunks_exact(16 * kv_type.bytes());
-    for (out, bytes) in out[..n].as_chunks_mut::<16>().0.iter_mut().zip(bytes) {
-        // SAFETY: the chunk holds 16 values.
-        let values = unsafe {
-            match kv_type {
-                KvType::F16 => _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast())),
-                KvType::F32 => _mm512_loadu_ps(bytes.as_ptr().cast()),
+    let size = kv_type.bytes();
+    let (bytes, out) = (&bytes[..n_keys * head_dim * size], &mut out[..KV_BLOCK * stride]);
+    for key in 0..n_keys {
+        for dim in (0..head_dim).step_by(16) {
+            let width = (stride - dim / 32 * 32).min(32);
+            let to = dim / 32 * 32 * KV_BLOCK + key * width + dim % 32;
+            // SAFETY: 16 values from `dim` on are inside row `key` of (n_keys, head_dim), whose bytes are sliced above;
+            // `to` is such a place in (stride / 32, 256, width), sliced above too.
+            unsafe {
+                let from = bytes.as_ptr().add((key * head_dim + dim) * size);
+                let values = match kv_type {
+                    KvType::F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())),
+                    KvType::F32 => _mm512_loadu_ps(from.cast()),
+                };
+                check = _mm512_fmadd_ps(values, zero, check);
+                _mm512_storeu_ps(out.as_mut_ptr().add(to), values);
             }
-        };
-        check = _mm512_fmadd_ps(values, zero, check);
-        // SAFETY: 16 floats.
-        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), values) };
+        }
     }
     _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(check, check) == 0
 }
@@ -92,30 +94,24 @@ pub(super) fn attend(
     }
     assert!(block.keys.len() >= block.head_dim * KV_BLOCK && block.values.len() >= KV_BLOCK * block.stride);
     assert!(most <= KV_BLOCK && block.stride.is_multiple_of(16));
-    for (panel, limits) in limits.chunks(PANEL).enumerate() {
-        let (first, n_rows) = (panel * PANEL, limits.len());
-        let queries = &queries[first * block.head_dim..][..n_rows * block.head_dim];
-        let weights = &mut weights[first * KV_BLOCK..][..n_rows * KV_BLOCK];
-        let values = &mut result.values[first * block.stride..][..n_rows * block.stride];
-        let n_keys = limits.iter().max().map_or(0, |&limit| limit as usize);
-        macro_rules! with_rows {
-            ($($n:literal)*) => {
-                match n_rows {
-                    $($n => {
-                        scores::<$n>(block, queries, n_keys, weights);
-                        for (row, &limit) in limits.iter().enumerate() {
-                            let weights = &mut weights[row * KV_BLOCK..][..KV_BLOCK];
-                            let (max, sum) = softmax(weights, limit as usize, n_keys);
-                            (result.max[first + row], result.sum[first + row]) = (max, sum);
-                        }
-                        weigh::<$n>(block, weights, n_keys, values);
-                    })*
-                    _ => unreachable!("a panel has 1 to 12 rows"),
-                }
-            };
-        }
-        with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    let n_rows = limits.len();
+    let (weights, values) = (&mut weights[..n_rows * KV_BLOCK], &mut result.values[..n_rows * block.stride]);
+    macro_rules! with_rows {
+        ($($n:literal)*) => {
+            match n_rows {
+                $($n => {
+                    scores::<$n>(block, queries, most, weights);
+                    for (row, &limit) in limits.iter().enumerate() {
+                        let weights = &mut weights[row * KV_BLOCK..][..KV_BLOCK];
+                        (result.max[row], result.sum[row]) = softmax(weights, limit as usize, most);
+                    }
+                    weigh::<$n>(block, weights, most, values);
+                })*
+                _ => plain::attend(block, queries, limits, weights, result),
+            }
+        };
     }
+    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
 /// weights[row][key] = query[row] . key, for `n_keys` keys rounded up to 32 (what lies behind is never looked at).
@@ -126,19 +122,20 @@ fn scores<const ROWS: usize>(block: &HeadBlock<'_>, queries: &[f32], n_keys: usi
     assert!(queries.len() == ROWS * head_dim && weights.len() == ROWS * KV_BLOCK && n_keys <= KV_BLOCK);
     for first in (0..n_keys).step_by(32) {
         let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-        let mut keys = block.keys[first..].as_ptr();
-        for dim in 0..head_dim {
-            // SAFETY: `keys` is at row `dim` of (head_dim, 256), of which 32 columns from `first` on are read; each
-            // query row has `head_dim` values.
+        let mut keys = block.keys[first * head_dim..].as_ptr();
+        let mut query = queries.as_ptr();
+        for _ in 0..head_dim {
+            // SAFETY: `keys` is at a row of (256 / 32, head_dim, 32) and `query` at the same row of (head_dim, ROWS).
             unsafe {
                 let (low, high) = (_mm512_loadu_ps(keys), _mm512_loadu_ps(keys.add(16)));
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let q = _mm512_set1_ps(*queries.as_ptr().add(row * head_dim + dim));
+                    let q = _mm512_set1_ps(*query.add(row));
                     sums[0] = _mm512_fmadd_ps(q, low, sums[0]);
                     sums[1] = _mm512_fmadd_ps(q, high, sums[1]);
                 }
             }
-            keys = keys.wrapping_add(KV_BLOCK);
+            keys = keys.wrapping_add(32);
+            query = query.wrapping_add(ROWS);
         }
         for (row, sums) in sums.iter().enumerate() {
             let to = &mut weights[row * KV_BLOCK + first..][..32];
@@ -246,9 +243,9 @@ unsafe fn weigh_dims<const ROWS: usize, const VECTORS: usize>(
     out: &mut [f32],
 ) {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    let mut values = block.values[dim..].as_ptr();
+    let mut values = block.values[dim * KV_BLOCK..].as_ptr();
     for key in 0..n_keys {
-        // SAFETY: `values` is at row `key` of (256, stride), and as the caller promises; weights are (ROWS, 256).
+        // SAFETY: `values` is at row `key` of (256, 16 * VECTORS); weights are (ROWS, 256).
         unsafe {
             let row: [__m512; VECTORS] = std::array::from_fn(|i| _mm512_loadu_ps(values.add(16 * i)));
             for (index, sums) in sums.iter_mut().enumerate() {
@@ -258,7 +255,7 @@ unsafe fn weigh_dims<const ROWS: usize, const VECTORS: usize>(
                 }
             }
         }
-        values = values.wrapping_add(block.stride);
+        values = values.wrapping_add(16 * VECTORS);
     }
     for (row, sums) in sums.iter().enumerate() {
         for (i, sum) in sums.iter().enumerate() {
