@@ -1,17 +1,16 @@
 //! Speed of the kernels: Gop/s (a multiply and an add are two) and GB/s of weights or KV read.
 //!
-//!     cargo bench -p docent-kernels -- [matmul|experts|attention|decode|rows] [--threads N] [--isa scalar|avx2|avx512]
+//!     cargo bench -p docent-kernels -- [matmul|experts|attention|decode|rows] [--rows 1,512] [--threads N]
+//!         [--isa scalar|avx2|avx512]
 //!
-//! `--cpu-time` (Linux) runs on one thread and counts the seconds it was given, for machines that have other work.
-//!
-//! Each figure is the best and the median of several runs of at least 40 ms; weights cycle through 256 MiB so that
-//! products of one row read memory, as decoding does. On a busy machine only the best says something.
+//! Each figure is the best and the median of many short runs; weights cycle through 256 MiB so that
+//! products of one row read memory, as decoding does. On a busy machine only
+//! the best of one thread says something.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use common::Random;
@@ -19,6 +18,9 @@ use docent_kernels::{
     AttentionShape, BlockFormat, ExpertMatrix, Isa, KV_BLOCK, Kernels, KvBlockRef, KvType, KvView, Matrix,
     Settings, store_kv,
 };
+
+/// Input rows of products.
+static ROWS: OnceLock<Vec<usize>> = OnceLock::new();
 
 /// Bytes of weights that runs of few rows cycle through; beyond the caches of server parts.
 const CYCLE: usize = 256 << 20;
@@ -30,9 +32,9 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--bench" => {}
-            "--cpu-time" => {
-                settings.n_threads = 1;
-                CPU_TIME.store(true, Relaxed);
+            "--rows" => {
+                let list = arguments.next().expect("--rows N,N");
+                ROWS.set(list.split(',').map(|n| n.parse().expect("a number")).collect()).expect("once");
             }
             "--threads" => {
                 settings.n_threads = arguments.next().and_then(|n| n.parse().ok()).expect("--threads N")
@@ -64,37 +66,21 @@ fn main() {
     }
 }
 
-/// Whether to count CPU time.
-static CPU_TIME: AtomicBool = AtomicBool::new(false);
-
-/// Seconds on some clock.
-fn now() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    if !CPU_TIME.load(Relaxed) {
-        return START.elapsed().as_secs_f64();
-    }
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").expect("--cpu-time needs Linux");
-    times.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).expect("nanoseconds") * 1e-9
-}
-
-/// Best and median seconds of a call.
+/// Best and median seconds of a call: many runs of half a millisecond or one call, so that on a busy machine some of
+/// them fit between two interruptions.
 fn seconds(mut call: impl FnMut()) -> (f64, f64) {
-    // Runs of 40 ms; the CPU clock steps with the scheduler's ticks.
-    let length = if CPU_TIME.load(Relaxed) { 0.12 } else { 0.04 };
-    let (start, mut n_calls) = (Instant::now(), 0);
-    while n_calls == 0 || start.elapsed().as_secs_f64() < length {
-        call();
-        n_calls += 1;
+    call();
+    let start = Instant::now();
+    call();
+    let n_calls = (5e-4 / start.elapsed().as_secs_f64()).ceil().max(1.0) as u32;
+    let (begin, mut runs) = (Instant::now(), Vec::new());
+    while runs.len() < 5 || (begin.elapsed().as_secs_f64() < 0.7 && runs.len() < 400) {
+        let start = Instant::now();
+        (0..n_calls).for_each(|_| call());
+        runs.push(start.elapsed().as_secs_f64() / f64::from(n_calls));
     }
-    let mut runs: Vec<f64> = (0..5)
-        .map(|_| {
-            let start = now();
-            (0..n_calls).for_each(|_| call());
-            (now() - start) / f64::from(n_calls)
-        })
-        .collect();
     runs.sort_by(f64::total_cmp);
-    (runs[0], runs[2])
+    (runs[0], runs[runs.len() / 2])
 }
 
 fn report(what: &str, (best, median): (f64, f64), operations: f64, bytes: f64) {
@@ -125,7 +111,7 @@ fn matmul(kernels: &Kernels) {
         let one = random.weights(format, n_rows, n_cols);
         let copies = CYCLE / one.len();
         let many = one.repeat(copies);
-        for n in [1, 4, 8, 32, 128, 512] {
+        for &n in ROWS.get_or_init(|| vec![1, 4, 8, 32, 128, 512]) {
             let x = random.floats(n * n_cols);
             let mut out = vec![0.0; n * n_rows];
             let mut at = 0;

@@ -142,7 +142,7 @@ impl Call<'_> {
         self.kernels.pool.run(n_groups * self.shape.n_kv_heads, &|worker, items| {
             let mut scratch = self.kernels.scratch(worker);
             let scratch = &mut scratch.attention;
-            while let Some(item) = items.take() {
+            while let Some(item) = items.take(worker) {
                 let first = (n_groups - 1 - item / self.shape.n_kv_heads) * TOKENS_AT_ONCE;
                 let tokens = first..self.n.min(first + TOKENS_AT_ONCE);
                 let head = item % self.shape.n_kv_heads;
@@ -194,7 +194,7 @@ impl Call<'_> {
                 self.kernels.pool.run(blocks.len() * n_kv_heads, &|worker, items| {
                     let mut scratch = self.kernels.scratch(worker);
                     let scratch = &mut scratch.attention;
-                    while let Some(item) = items.take() {
+                    while let Some(item) = items.take(worker) {
                         let (block, head) = (wave + item / n_kv_heads, item % n_kv_heads);
                         self.gather_queries(tokens.clone(), head, &mut scratch.queries);
                         // SAFETY: each item writes its own rows and one worker took it.

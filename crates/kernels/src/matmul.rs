@@ -12,34 +12,26 @@ use crate::strip::{Input, STRIP_ROWS, StripScratch};
 /// second-level cache; unpacking is a few percent of the multiplication by then.
 const INPUTS_AT_ONCE: usize = 512;
 
-/// Bytes of weights an item should have at least, so that taking it costs nothing beside it.
-const ITEM_BYTES: usize = 16 << 10;
-
 /// Rows shorter than this in all are quantised by the caller alone.
 const QUANTISE_ALONE: usize = 16 << 10;
 
-/// One matrix of a product, cut into items of whole strips.
+/// One matrix of a product.
 struct Part<'a> {
     matrix: Matrix<'a>,
     out: SharedOut<'a, f32>,
-    strips_per_item: usize,
-    n_items: usize,
+    n_strips: usize,
 }
 
-impl<'a> Part<'a> {
-    fn new(matrix: Matrix<'a>, out: &'a mut [f32], n_threads: usize) -> Part<'a> {
-        let n_strips = matrix.n_rows().div_ceil(STRIP_ROWS);
-        let strip_bytes = STRIP_ROWS * matrix.row_bytes();
-        let big_enough = ITEM_BYTES.div_ceil(strip_bytes.max(1));
-        let even_enough = n_strips.div_ceil(8 * n_threads);
-        let strips_per_item = big_enough.min(even_enough).max(1);
-        Part {
-            matrix,
-            out: SharedOut::new(out),
-            strips_per_item,
-            n_items: n_strips.div_ceil(strips_per_item),
+/// The part that has strip `strip` of all, and which of its own strips that is.
+fn part_of<'p, 'a>(parts: &'p [Part<'a>], strip: usize) -> Option<(&'p Part<'a>, usize)> {
+    let mut strip = strip;
+    for part in parts {
+        if strip < part.n_strips {
+            return Some((part, strip));
         }
+        strip -= part.n_strips;
     }
+    None
 }
 
 impl Kernels {
@@ -80,7 +72,11 @@ impl Kernels {
         let parts: Vec<Part<'_>> = matrices
             .iter()
             .zip(outs)
-            .map(|(matrix, out)| Part::new(*matrix, out, self.pool.n_threads()))
+            .map(|(&matrix, out)| Part {
+                matrix,
+                out: SharedOut::new(out),
+                n_strips: matrix.n_rows().div_ceil(STRIP_ROWS),
+            })
             .collect();
         let input_of = |matrix: &Matrix<'_>| match matrix.format().code_kind() {
             Some(_) => Input::Quantised(&activations),
@@ -88,39 +84,18 @@ impl Kernels {
         };
         for start in (0..n).step_by(INPUTS_AT_ONCE) {
             let inputs = start..n.min(start + INPUTS_AT_ONCE);
-            self.pool.run(parts.iter().map(|part| part.n_items).sum(), &|worker, items| {
+            self.pool.run(parts.iter().map(|part| part.n_strips).sum(), &|worker, items| {
                 let mut scratch = self.scratch(worker);
-                while let Some(mut item) = items.take() {
-                    let Some(part) = parts.iter().find(|part| {
-                        let here = item < part.n_items;
-                        if !here {
-                            item -= part.n_items;
-                        }
-                        here
-                    }) else {
-                        break;
-                    };
-                    let first_strip = item * part.strips_per_item;
-                    for strip in first_strip..first_strip + part.strips_per_item {
-                        let first_row = strip * STRIP_ROWS;
-                        if first_row >= part.matrix.n_rows() {
-                            break;
-                        }
-                        let input = input_of(&part.matrix);
-                        let sums = scratch.strip.multiply(
-                            &self.dispatch,
-                            &part.matrix,
-                            first_row,
-                            input,
-                            inputs.clone(),
-                        );
-                        let n_rows = part.matrix.n_rows();
-                        let width = STRIP_ROWS.min(n_rows - first_row);
-                        for (row, sums) in inputs.clone().zip(sums) {
-                            // SAFETY: these columns of the output belong to this strip, which one worker took.
-                            let out = unsafe { part.out.part(row * n_rows + first_row, width) };
-                            out.copy_from_slice(&sums.rows()[..width]);
-                        }
+                while let Some((part, strip)) = items.take(worker).and_then(|item| part_of(&parts, item)) {
+                    let (matrix, first_row) = (&part.matrix, strip * STRIP_ROWS);
+                    let input = input_of(matrix);
+                    let sums =
+                        scratch.strip.multiply(&self.dispatch, matrix, first_row, input, inputs.clone());
+                    let width = STRIP_ROWS.min(matrix.n_rows() - first_row);
+                    for (row, sums) in inputs.clone().zip(sums) {
+                        // SAFETY: these columns of the output belong to this strip, which one worker took.
+                        let out = unsafe { part.out.part(row * matrix.n_rows() + first_row, width) };
+                        out.copy_from_slice(&sums.rows()[..width]);
                     }
                 }
             });
@@ -134,8 +109,8 @@ impl Kernels {
         let writer = out.writer();
         let rows_per_item =
             if x.len() <= QUANTISE_ALONE { n.max(1) } else { (QUANTISE_ALONE / n_cols).max(1) };
-        self.pool.run(n.div_ceil(rows_per_item), &|_, items| {
-            while let Some(item) = items.take() {
+        self.pool.run(n.div_ceil(rows_per_item), &|worker, items| {
+            while let Some(item) = items.take(worker) {
                 let first = item * rows_per_item;
                 let rows = &x[first * n_cols..n_cols * n.min(first + rows_per_item)];
                 // SAFETY: the table proves its target features; the rows of an item are written by the one worker
@@ -181,7 +156,7 @@ impl Kernels {
         }
         let n_used = chosen.len() / n;
         assert_eq!(chosen.len(), n * n_used, "chosen experts of {n} rows");
-        let groups = Groups::new(chosen, gate.n_experts(), STRIP_ROWS * gate.n_rows().max(1));
+        let groups = Groups::new(chosen, gate.n_experts());
         let n_slots = chosen.len();
 
         let mut buffers = self.expert_buffers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,7 +199,7 @@ impl Kernels {
         let per_group = n_strips * matrices.len();
         self.pool.run(groups.groups.len() * per_group, &|worker, items| {
             let mut scratch = self.scratch(worker);
-            while let Some(item) = items.take() {
+            while let Some(item) = items.take(worker) {
                 let group = &groups.groups[item / per_group];
                 let (which, strip) = (item % per_group / n_strips, item % n_strips);
                 let matrix = matrices[which].expert(group.expert);
@@ -271,7 +246,7 @@ struct Group {
 
 impl Groups {
     /// Largest groups first, so that the last items are short ones.
-    fn new(chosen: &[u32], n_experts: usize, _strip: usize) -> Groups {
+    fn new(chosen: &[u32], n_experts: usize) -> Groups {
         let mut of_expert: Vec<Vec<usize>> = vec![Vec::new(); n_experts];
         for (slot, &expert) in chosen.iter().enumerate() {
             let expert = expert as usize;

@@ -1,5 +1,6 @@
-//! A worker pool for loops of a few microseconds to seconds: workers take items from one counter, so a worker
-//! that the system puts aside delays the loop by the one item it holds, and which worker takes what never shows in a result.
+//! A worker pool for loops of a few microseconds to seconds. Each worker has a range of items of its own, which it takes
+//! in order (neighbouring weights, which can be prefetched), and takes from the ranges of others when its own is empty:
+//! a worker that the system puts aside delays the loop by the one item it holds. Who takes what never shows in a result.
 //!
 //! A loop is offered, worked on by the caller and whoever joins, closed, and waited for:
 //!
@@ -24,21 +25,39 @@ use crate::KernelError;
 /// How long an idle thread looks for work before it parks or gives its core away.
 const SPIN: Duration = Duration::from_micros(30);
 
-/// The items of one loop, handed out in order, each once.
-pub(crate) struct Items {
+/// A range of items, the next one first. On a cache line of its own.
+#[repr(align(64))]
+struct Cursor {
     next: AtomicUsize,
-    n_items: usize,
+    end: usize,
+}
+
+/// The items of one loop, each handed out once.
+pub(crate) struct Items {
+    cursors: Vec<Cursor>,
 }
 
 impl Items {
-    /// The next item nobody has taken.
-    pub(crate) fn take(&self) -> Option<usize> {
-        // The plain look keeps the counter from running away when many workers find the loop empty.
-        if self.next.load(SeqCst) >= self.n_items {
-            return None;
-        }
-        let item = self.next.fetch_add(1, SeqCst);
-        (item < self.n_items).then_some(item)
+    fn new(n_items: usize, n_ranges: usize) -> Items {
+        let cursor = |i: usize| Cursor {
+            next: AtomicUsize::new(i * n_items / n_ranges),
+            end: (i + 1) * n_items / n_ranges,
+        };
+        Items { cursors: (0..n_ranges).map(cursor).collect() }
+    }
+
+    /// An item nobody has taken: the next of the worker's own range, or of the first range that has one left.
+    pub(crate) fn take(&self, worker: usize) -> Option<usize> {
+        let n = self.cursors.len();
+        (0..n).find_map(|i| {
+            let cursor = &self.cursors[(worker + i) % n];
+            // The plain look keeps the counter from running away when many workers find the range empty.
+            if cursor.next.load(SeqCst) >= cursor.end {
+                return None;
+            }
+            let item = cursor.next.fetch_add(1, SeqCst);
+            (item < cursor.end).then_some(item)
+        })
     }
 }
 
@@ -110,11 +129,11 @@ impl Pool {
     /// Runs `work` on the caller and on every worker that comes in time, until all `n_items` items are taken
     /// and finished. `work` gets a worker number below [`n_threads`](Self::n_threads), unique among those running.
     pub(crate) fn run(&self, n_items: usize, work: &Work<'_>) {
-        let items = Items { next: AtomicUsize::new(0), n_items };
         if n_items <= 1 || self.workers.is_empty() {
-            work(0, &items);
+            work(0, &Items::new(n_items, 1));
             return;
         }
+        let items = Items::new(n_items, self.n_threads());
         let _one_loop_at_a_time = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes; the job is closed and left by all before this function returns.
@@ -236,8 +255,8 @@ mod tests {
             let pool = Pool::new(n_threads).unwrap();
             for round in 0..300 {
                 let counts: Vec<AtomicUsize> = (0..round % 17).map(|_| AtomicUsize::new(0)).collect();
-                pool.run(counts.len(), &|_, items| {
-                    while let Some(item) = items.take() {
+                pool.run(counts.len(), &|worker, items| {
+                    while let Some(item) = items.take(worker) {
                         counts[item].fetch_add(1, SeqCst);
                     }
                 });
@@ -252,8 +271,8 @@ mod tests {
         for _ in 0..5 {
             std::thread::sleep(Duration::from_millis(2));
             let together = std::sync::Barrier::new(3);
-            pool.run(3, &|_, items| {
-                while items.take().is_some() {
+            pool.run(3, &|worker, items| {
+                while items.take(worker).is_some() {
                     together.wait();
                 }
             });
@@ -266,7 +285,7 @@ mod tests {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let together = std::sync::Barrier::new(2);
             pool.run(2, &|worker, items| {
-                while items.take().is_some() {
+                while items.take(worker).is_some() {
                     together.wait();
                     assert_eq!(worker, 0, "expected in this test");
                 }
@@ -274,8 +293,8 @@ mod tests {
         }));
         assert!(outcome.is_err());
         let done = AtomicUsize::new(0);
-        pool.run(8, &|_, items| {
-            while items.take().is_some() {
+        pool.run(8, &|worker, items| {
+            while items.take(worker).is_some() {
                 done.fetch_add(1, SeqCst);
             }
         });

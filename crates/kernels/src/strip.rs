@@ -62,13 +62,18 @@ impl StripScratch {
         self.sums.clear();
         self.sums.resize(inputs.len(), StripSums([[0.0; TILE_ROWS]; 2]));
         let n_rows = STRIP_ROWS.min(matrix.n_rows() - first_row);
+        let prefetch = next_strip(matrix, first_row);
         match input {
             Input::Quantised(activations) => {
                 for chunk in 0..activations.n_chunks() {
                     let first_col = chunk * CHUNK_COLS;
                     let n_cols = CHUNK_COLS.min(matrix.n_cols() - first_col);
                     let n_tiles = n_rows.div_ceil(TILE_ROWS);
+                    let mut next = prefetch
+                        .chunks(prefetch.len().div_ceil(activations.n_chunks() * n_tiles).max(1))
+                        .skip(chunk * n_tiles);
                     for (index, tile) in self.tiles[..n_tiles].iter_mut().enumerate() {
+                        (dispatch.prefetch)(next.next().unwrap_or_default());
                         let source =
                             tile_source(matrix, first_row, n_rows, index, first_col..first_col + n_cols);
                         // SAFETY: the table proves its target features.
@@ -85,7 +90,10 @@ impl StripScratch {
             Input::Floats(x) => {
                 let row_len = matrix.n_cols();
                 let x = &x[inputs.start * row_len..inputs.end * row_len];
+                let per_chunk = prefetch.len().div_ceil(row_len.div_ceil(FLOAT_CHUNK_COLS)).max(1);
+                let mut next = prefetch.chunks(per_chunk);
                 for first_col in (0..row_len).step_by(FLOAT_CHUNK_COLS) {
+                    (dispatch.prefetch)(next.next().unwrap_or_default());
                     let cols = first_col..row_len.min(first_col + FLOAT_CHUNK_COLS);
                     let n_tiles = n_rows.div_ceil(TILE_ROWS);
                     for (index, tile) in self.float_tiles[..n_tiles].iter_mut().enumerate() {
@@ -101,6 +109,14 @@ impl StripScratch {
         }
         &self.sums
     }
+}
+
+/// The bytes of the strip after the one at `first_row`, which the worker takes next as a rule: fetched from memory in
+/// equal shares while this one is unpacked, in the order they lie. (Unpacking reads 16 rows side by side, which the
+/// processor's own prefetchers do not follow: 6 GB/s without this.)
+fn next_strip<'a>(matrix: &Matrix<'a>, first_row: usize) -> &'a [u8] {
+    let row = |row: usize| row.min(matrix.n_rows()) * matrix.row_bytes();
+    &matrix.bytes()[row(first_row + STRIP_ROWS)..row(first_row + 2 * STRIP_ROWS)]
 }
 
 /// The rows of tile `index` of the strip of `n_rows` rows at `first_row`.

@@ -74,6 +74,8 @@ pub(crate) struct ConvInput<'a> {
 #[allow(clippy::type_complexity)] // the signatures are said once, here
 pub(crate) struct Dispatch {
     pub(crate) isa: Isa,
+    /// Asks for bytes that will be read soon; changes nothing.
+    pub(crate) prefetch: fn(&[u8]),
     pub(crate) unpack: unsafe fn(&TileSource<'_>, &mut Tile),
     pub(crate) unpack_floats: unsafe fn(&TileSource<'_>, &mut FloatTile),
     pub(crate) multiply: unsafe fn(CodeKind, &[Tile], &ActivationChunk<'_>, &mut Sums),
@@ -178,6 +180,7 @@ macro_rules! compiled_plain {
         }
         Dispatch {
             isa: $isa,
+            prefetch: |_| (),
             unpack,
             unpack_floats,
             multiply,

@@ -20,6 +20,7 @@ use crate::tile::{BLOCK, CHUNK_BLOCKS, TILE_ROWS, Tile};
 /// The kernels for a processor that [`has_avx512`](super::has_avx512).
 pub(crate) fn table() -> Dispatch {
     Dispatch {
+        prefetch: super::prefetch,
         unpack: unpack::unpack,
         multiply,
         unpack_floats: floats::unpack,
