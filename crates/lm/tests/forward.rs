@@ -68,6 +68,18 @@ fn f32_logits_agree_with_the_reference_to_rounding() {
 }
 
 #[test]
+fn every_architecture_agrees_with_its_reference() {
+    let tokens: Vec<u32> = (0..40).map(|i| (1 + 7 * i) % 96).collect();
+    for name in ["llama", "qwen2", "qwen3", "lfm2"] {
+        let model = open(&format!("small-{name}.gguf"), KvType::F32, 1);
+        let logits = logits_in_pieces(&model, &tokens, &[40]);
+        let difference = largest_difference(&logits, &reference(&format!("small-{name}.logits.npy")).1);
+        assert!(difference < 1e-4, "{name}: largest difference {difference}");
+        assert!(same_bits(&logits_in_pieces(&model, &tokens, &[7]), &logits), "{name}");
+    }
+}
+
+#[test]
 fn half_precision_keys_and_values_cost_little() {
     let model = open("nano-f32.gguf", KvType::F16, 2);
     let logits = logits_in_pieces(&model, &tokens("nano-f32.tokens.txt"), &[600]);
