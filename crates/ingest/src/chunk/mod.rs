@@ -121,6 +121,23 @@ pub fn chunk(document: &Document, options: &ChunkOptions, count: &dyn Fn(&str) -
     packer.pack().into_iter().map(|(span, heading_path)| places.place(span, heading_path)).collect()
 }
 
+/// Tokens that a WordPiece model makes of `text`, roughly: one for each word of up to eight letters and each further
+/// eight, each punctuation mark and each character of a script without spaces. For ingestion without a model.
+pub fn approximate_tokens(text: &str) -> usize {
+    let mut n_tokens = 0;
+    let mut n_letters = 0;
+    for c in text.chars() {
+        if c.is_alphanumeric() && u32::from(c) < 0x2e80 {
+            n_tokens += usize::from(n_letters % 8 == 0);
+            n_letters += 1;
+        } else {
+            n_letters = 0;
+            n_tokens += usize::from(!c.is_whitespace());
+        }
+    }
+    n_tokens
+}
+
 /// The units of `document` in order, and the sections they refer to.
 fn units(document: &Document, options: &ChunkOptions, cost: Cost) -> (Vec<Unit>, Vec<Section>) {
     let text = document.text.as_str();

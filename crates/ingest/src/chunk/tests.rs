@@ -5,22 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Counts as a WordPiece model roughly does: a token for each word of up to eight letters, each further eight, each
-/// punctuation mark and each character of a script without spaces.
-fn count(text: &str) -> usize {
-    let mut n_tokens = 0;
-    let mut n_letters = 0;
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            n_tokens += usize::from(n_letters % 8 == 0);
-            n_letters += 1;
-        } else {
-            n_letters = 0;
-            n_tokens += usize::from(!c.is_whitespace());
-        }
-    }
-    n_tokens
-}
+use super::approximate_tokens as count;
 
 fn document(parts: &[(BlockKind, &str)]) -> Document {
     let mut text = String::new();
