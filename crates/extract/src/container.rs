@@ -44,11 +44,6 @@ impl<'a> Container<'a> {
         })
     }
 
-    /// Names of all entries, in the order of the table of contents.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect()
-    }
-
     /// The bytes of an entry, `None` if there is no such entry.
     ///
     /// # Errors
@@ -93,5 +88,54 @@ impl<'a> Container<'a> {
         let called = self.called;
         self.read_text(name)?
             .ok_or_else(|| ExtractError::failed(format!("broken {called}: there is no `{name}` in it")))
+    }
+}
+
+/// A reference in a part of `folder`, as a path in the container: `..` goes up, a leading `/` means the root, `%20` is a blank.
+pub(crate) fn joined_path(folder: &str, reference: &str) -> String {
+    let reference = percent_decoded(reference.split('#').next().unwrap_or(reference));
+    let folder = if reference.starts_with('/') { "" } else { folder };
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in reference.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let hex =
+            bytes.get(i + 1..i + 3).and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
+        match (bytes[i], hex) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                i += 3;
+            }
+            (byte, _) => {
+                out.push(byte);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_become_paths_in_the_container() {
+        assert_eq!(joined_path("OEBPS", "text/ch%201.xhtml#a"), "OEBPS/text/ch 1.xhtml");
+        assert_eq!(joined_path("a/b", "../x.html"), "a/x.html");
+        assert_eq!(joined_path("", "../../x%.html"), "x%.html");
+        assert_eq!(joined_path("ppt/slides", "/ppt/notes/n.xml"), "ppt/notes/n.xml");
     }
 }

@@ -16,8 +16,24 @@ pub enum Format {
     Markdown,
     /// HTML and XHTML.
     Html,
+    /// PDF documents.
+    Pdf,
     /// Word documents (`.docx`).
     Docx,
+    /// PowerPoint presentations (`.pptx`).
+    Pptx,
+    /// Excel workbooks (`.xlsx`).
+    Xlsx,
+    /// OpenDocument texts (`.odt`).
+    Odt,
+    /// OpenDocument presentations (`.odp`).
+    Odp,
+    /// OpenDocument spreadsheets (`.ods`).
+    Ods,
+    /// EPUB books.
+    Epub,
+    /// Jupyter notebooks (`.ipynb`).
+    Notebook,
     /// Source code, configuration and data written as text.
     Code,
 }
@@ -29,7 +45,15 @@ impl Format {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Html => "html",
+            Self::Pdf => "pdf",
             Self::Docx => "docx",
+            Self::Pptx => "pptx",
+            Self::Xlsx => "xlsx",
+            Self::Odt => "odt",
+            Self::Odp => "odp",
+            Self::Ods => "ods",
+            Self::Epub => "epub",
+            Self::Notebook => "notebook",
             Self::Code => "code",
         }
     }
@@ -165,6 +189,12 @@ const NAMED: &[(&str, &[&str])] = &[
 /// # Errors
 /// [`ExtractError::Skipped`] for content known to hold no text (pictures, programs, archives).
 pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
+    if bytes.is_empty() {
+        return Err(ExtractError::skipped("empty file"));
+    }
+    if is_pdf(path, bytes) {
+        return Ok(Format::Pdf);
+    }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return zip_kind(path, bytes);
     }
@@ -178,6 +208,7 @@ pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
     let by_name = match extension.as_deref() {
         Some("md" | "markdown" | "mkd" | "mdown" | "mdx" | "rmd" | "qmd") => Some(Format::Markdown),
         Some("html" | "htm" | "xhtml" | "xht" | "shtml") => Some(Format::Html),
+        Some("ipynb") => Some(Format::Notebook),
         Some("svg") => return Err(ExtractError::skipped("picture (SVG)")),
         _ if code_language(path).is_some() => Some(Format::Code),
         Some("txt" | "text" | "log" | "rst" | "adoc" | "asciidoc" | "org" | "tex") => Some(Format::Text),
@@ -201,13 +232,50 @@ fn extension(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_ascii_lowercase())
 }
 
-/// What a zip file is by the names in it, which stand uncompressed in its headers. A cut file is known by its extension.
+/// Readers look for the header in the first kilobyte (ISO 32000-1, annex H.3.4.1); past the start it counts in a file
+/// of that name only, so that a text about PDFs stays a text.
+fn is_pdf(path: &Path, bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(1024)];
+    head.trim_ascii_start().starts_with(b"%PDF-")
+        || (extension(path).as_deref() == Some("pdf") && head.windows(5).any(|w| w == b"%PDF-"))
+}
+
+/// What a zip file is: by the type it declares in its first bytes (OpenDocument, EPUB), by the names in its directory
+/// at the end, or, if it was cut, by its extension.
 fn zip_kind(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
-    let holds = |name: &[u8]| bytes.windows(name.len()).any(|w| w == name);
-    if holds(b"word/document.xml") || extension(path).as_deref() == Some("docx") {
-        return Ok(Format::Docx);
-    }
-    Err(ExtractError::skipped("zip archive: its files are not read; unpack it"))
+    let head = &bytes[..bytes.len().min(200)];
+    let tail = &bytes[bytes.len().saturating_sub(1 << 20)..];
+    let holds = |part: &[u8], name: &str| part.windows(name.len()).any(|w| w == name.as_bytes());
+    let declared = [
+        ("mimetypeapplication/epub+zip", Format::Epub),
+        ("mimetypeapplication/vnd.oasis.opendocument.text", Format::Odt),
+        ("mimetypeapplication/vnd.oasis.opendocument.presentation", Format::Odp),
+        ("mimetypeapplication/vnd.oasis.opendocument.spreadsheet", Format::Ods),
+    ];
+    let named = [
+        ("word/document.xml", Format::Docx),
+        ("ppt/presentation.xml", Format::Pptx),
+        ("xl/workbook.xml", Format::Xlsx),
+        ("META-INF/container.xml", Format::Epub),
+    ];
+    let by_extension = match extension(path).as_deref() {
+        Some("docx") => Some(Format::Docx),
+        Some("pptx") => Some(Format::Pptx),
+        Some("xlsx") => Some(Format::Xlsx),
+        Some("epub") => Some(Format::Epub),
+        Some("odt") => Some(Format::Odt),
+        Some("odp") => Some(Format::Odp),
+        Some("ods") => Some(Format::Ods),
+        _ => None,
+    };
+    let by_content = || {
+        declared
+            .iter()
+            .find(|(mime, _)| holds(head, mime))
+            .or_else(|| named.iter().find(|(name, _)| holds(tail, name)))
+    };
+    let found = by_content().map(|(_, format)| *format).or(by_extension);
+    found.ok_or_else(|| ExtractError::skipped("zip archive: its files are not read; unpack it"))
 }
 
 /// A password-protected DOCX, XLSX or PPTX is an old-style container with a stream of this name.

@@ -131,6 +131,8 @@ pub(crate) struct Writer {
     text: String,
     blocks: Vec<Block>,
     pages: Vec<Range<usize>>,
+    /// Blocks there were when the open page began.
+    page_begins: Option<usize>,
 }
 
 impl Writer {
@@ -159,12 +161,46 @@ impl Writer {
         self.push_indented(0, text, kind);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+    /// Runs `write`; what it writes is the next page.
+    pub(crate) fn page(&mut self, write: impl FnOnce(&mut Self)) {
+        self.begin_page();
+        write(self);
+        self.end_page();
     }
 
-    pub(crate) fn n_bytes(&self) -> usize {
-        self.text.len()
+    /// What is written from here to [`Writer::end_page`] is a page. One that is open ends.
+    pub(crate) fn begin_page(&mut self) {
+        self.end_page();
+        self.page_begins = Some(self.blocks.len());
+    }
+
+    pub(crate) fn end_page(&mut self) {
+        if let Some(n_blocks) = self.page_begins.take() {
+            let start = self.blocks.get(n_blocks).map_or(self.text.len(), |block| block.span.start);
+            self.pages.push(start..self.text.len());
+        }
+    }
+
+    /// Appends the blocks of another document: a part of this one in a format of its own.
+    pub(crate) fn append(&mut self, part: &Document) {
+        for block in &part.blocks {
+            // A code block's first line may be indented before its span.
+            let line = part.text[..block.span.start].rfind('\n').map_or(0, |i| i + 1);
+            let is_code = matches!(block.kind, BlockKind::Code { .. });
+            let is_indent = is_code && part.text[line..block.span.start].trim().is_empty();
+            let start = if is_indent { line } else { block.span.start };
+            self.push(&part.text[start..block.span.end], block.kind.clone());
+        }
+    }
+
+    /// The words of the first heading written.
+    pub(crate) fn first_heading(&self) -> Option<String> {
+        let heading = self.blocks.iter().find(|block| matches!(block.kind, BlockKind::Heading { .. }))?;
+        Some(self.text[heading.span.clone()].to_owned())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
     }
 
     pub(crate) fn finish(self, format: Format, title: Option<String>) -> Document {

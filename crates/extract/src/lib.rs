@@ -18,13 +18,20 @@ mod detect;
 mod document;
 mod docx;
 mod entities;
+mod epub;
 mod error;
 mod html;
 mod html_tokens;
 mod limits;
 mod markdown;
+mod notebook;
+mod odf;
+mod pdf;
 mod plain;
+mod pptx;
 mod table;
+mod worker;
+mod xlsx;
 mod xml;
 
 use std::path::Path;
@@ -33,6 +40,7 @@ pub use detect::{Format, detect};
 pub use document::{Block, BlockKind, Document};
 pub use error::ExtractError;
 pub use limits::Limits;
+pub use worker::{Worker, run_worker};
 
 /// Turns the content of one file into a [`Document`].
 ///
@@ -43,15 +51,18 @@ pub use limits::Limits;
 /// images only); [`ExtractError::Failed`] when the file is broken, encrypted or its parser gave up.
 pub fn extract(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     limits.check_size(bytes.len() as u64)?;
-    if bytes.is_empty() {
-        return Err(ExtractError::skipped("empty file"));
-    }
-    let document = read_as(detect(path, bytes)?, path, bytes, limits)?;
-    if document.blocks.is_empty() {
-        return Err(ExtractError::skipped("no text in it"));
-    }
-    debug_assert_eq!(document.check(), Ok(()));
-    Ok(document)
+    let format = detect(path, bytes)?;
+    let document = match format {
+        Format::Pdf => pdf::extract(path, bytes, limits)?,
+        _ => read_as(format, path, bytes, limits)?,
+    };
+    with_text(document)
+}
+
+/// As [`extract`], with no wall around any parser: for the worker, which is one.
+fn extract_here(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    limits.check_size(bytes.len() as u64)?;
+    with_text(read_as(detect(path, bytes)?, path, bytes, limits)?)
 }
 
 fn read_as(format: Format, path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
@@ -59,7 +70,18 @@ fn read_as(format: Format, path: &Path, bytes: &[u8], limits: &Limits) -> Result
         Format::Text => Ok(plain::extract(decode::decode(bytes)?)),
         Format::Markdown => Ok(markdown::extract(decode::decode(bytes)?)),
         Format::Html => Ok(html::extract(&decode::decode_html(bytes)?)),
+        Format::Pdf => pdf::extract_here(bytes),
         Format::Docx => docx::extract(bytes, limits),
+        Format::Pptx => pptx::extract(bytes, limits),
+        Format::Xlsx => xlsx::extract(bytes, limits),
+        Format::Odt | Format::Odp | Format::Ods => odf::extract(bytes, format, limits),
+        Format::Epub => epub::extract(bytes, limits),
+        Format::Notebook => notebook::extract(&decode::decode(bytes)?),
         Format::Code => Ok(code::extract(decode::decode(bytes)?, detect::code_language(path))),
     }
+}
+
+fn with_text(document: Document) -> Result<Document, ExtractError> {
+    debug_assert_eq!(document.check(), Ok(()));
+    if document.blocks.is_empty() { Err(ExtractError::skipped("no text in it")) } else { Ok(document) }
 }

@@ -1,8 +1,9 @@
 //! What one file may cost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ExtractError;
+use crate::{ExtractError, Worker};
 
 /// Bounds on what one file may cost. Going over one costs the file, never the run.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Limits {
     pub max_entries: usize,
     /// Longest time a parser that may hang (PDF) gets for one file.
     pub timeout: Duration,
+    /// The process such a parser runs in; without one it runs on a thread of this process.
+    pub worker: Option<Arc<Worker>>,
 }
 
 impl Default for Limits {
@@ -24,6 +27,7 @@ impl Default for Limits {
             max_unpacked_bytes: 256 << 20,
             max_entries: 20_000,
             timeout: Duration::from_secs(60),
+            worker: None,
         }
     }
 }

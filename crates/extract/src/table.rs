@@ -1,5 +1,7 @@
 //! A table being read, and its way out as Markdown rows or, when it is page layout, as text.
 
+use crate::document::{BlockKind, Writer};
+
 /// A cell longer than this many bytes is text that a table was used to place.
 const LONG_CELL: usize = 2000;
 
@@ -84,6 +86,33 @@ impl Table {
             }
         }
         out
+    }
+}
+
+/// Rows of a spreadsheet that go into one block. Each block repeats the header row, so that it can be read alone.
+const ROWS_PER_BLOCK: usize = 40;
+
+/// Writes a sheet as tables of Markdown rows. Blank rows are dropped, blank cells at the end of rows too.
+/// The first row is the header if all of its cells are words.
+pub(crate) fn write_sheet(rows: &[Vec<String>], writer: &mut Writer) {
+    let mut rows = rows.iter().map(|row| {
+        let n = row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
+        &row[..n]
+    });
+    let Some(first) = rows.find(|row| !row.is_empty()) else { return };
+    let is_header = first.len() > 1 && first.iter().all(|cell| cell.contains(char::is_alphabetic));
+    let mut head = String::new();
+    if is_header {
+        head = markdown_row(first.iter().map(String::as_str)) + &markdown_row(first.iter().map(|_| "---"));
+    }
+    let body: Vec<&[String]> =
+        (!is_header).then_some(first).into_iter().chain(rows.filter(|row| !row.is_empty())).collect();
+    for group in body.chunks(ROWS_PER_BLOCK) {
+        let rows: String = group.iter().map(|row| markdown_row(row.iter().map(String::as_str))).collect();
+        writer.push(&format!("{head}{rows}"), BlockKind::Table);
+    }
+    if body.is_empty() {
+        writer.push(&head, BlockKind::Table);
     }
 }
 

@@ -1,0 +1,208 @@
+//! OpenDocument texts, presentations and spreadsheets (OASIS ODF 1.3 part 3): one `content.xml` for all three.
+//!
+//! A slide of a presentation and a sheet of a spreadsheet is a page. Tracked deletions and comments are left out; notes follow
+//! the paragraph they belong to.
+
+use crate::container::Container;
+use crate::document::{BlockKind, Document, Writer};
+use crate::html_tokens::Tag;
+use crate::table::{Table, write_sheet};
+use crate::xml::{Node, attribute, text_of_first, walk};
+use crate::{ExtractError, Format, Limits};
+
+/// Elements whose text is not part of the document as it reads now.
+const SKIPPED: &[&str] =
+    &["tracked-changes", "annotation", "note-citation", "forms", "table-of-content", "bibliography-source"];
+
+/// A cell repeated more often than this is blank space to the edge of the sheet.
+const MAX_REPEATED: usize = 64;
+
+/// Cells kept of one sheet.
+const MAX_CELLS: usize = 2_000_000;
+
+pub(crate) fn extract(bytes: &[u8], format: Format, limits: &Limits) -> Result<Document, ExtractError> {
+    let mut container = Container::open(bytes, "OpenDocument file", limits)?;
+    let manifest = container.read_text("META-INF/manifest.xml")?.unwrap_or_default();
+    if manifest.contains("encryption-data") {
+        return Err(ExtractError::failed("encrypted: remove the password and run `docent update`"));
+    }
+    let content = container.required_text("content.xml")?;
+    let meta = container.read_text("meta.xml")?.unwrap_or_default();
+    let writer =
+        if format == Format::Ods { sheets(&content) } else { Text::read(&content, format == Format::Odp) };
+    let first_heading = writer.first_heading().filter(|_| format != Format::Ods);
+    Ok(writer.finish(format, text_of_first(&meta, "title").or(first_heading)))
+}
+
+/// Appends what an element inside a paragraph stands for.
+fn append_special(name: &str, tag: &Tag<'_>, text: &mut String) {
+    match name {
+        "tab" => text.push('\t'),
+        "line-break" => text.push('\n'),
+        "s" => {
+            let n = attribute(tag, "c").and_then(|n| n.parse().ok()).unwrap_or(1usize);
+            text.extend(std::iter::repeat_n(' ', n.min(100)));
+        }
+        _ => {}
+    }
+}
+
+/// A text document or presentation being read.
+#[derive(Default)]
+struct Text {
+    writer: Writer,
+    /// Open paragraphs and headings with their level; notes and text boxes nest.
+    open: Vec<(String, Option<u8>)>,
+    skipped: Option<(&'static str, usize)>,
+    n_lists: usize,
+    is_item_start: bool,
+    tables: Vec<Table>,
+    is_title: bool,
+}
+
+impl Text {
+    fn read(xml: &str, has_pages: bool) -> Writer {
+        let mut text = Self::default();
+        walk(xml, &mut |node| match node {
+            Node::Start(name, tag) => {
+                if has_pages && name == "page" {
+                    text.writer.begin_page();
+                }
+                text.start(name, tag);
+            }
+            Node::End(name) => {
+                text.end(name);
+                if has_pages && name == "page" {
+                    text.writer.end_page();
+                }
+            }
+            Node::Text(part) if text.skipped.is_none() => {
+                if let Some((paragraph, _)) = text.open.last_mut() {
+                    paragraph.push_str(part);
+                }
+            }
+            Node::Text(_) => {}
+        });
+        while !text.open.is_empty() {
+            text.end_paragraph();
+        }
+        text.writer
+    }
+
+    fn start(&mut self, name: &str, tag: &Tag<'_>) {
+        if let Some((skipped, n)) = &mut self.skipped {
+            *n += usize::from(*skipped == name);
+            return;
+        }
+        if let Some(skipped) = SKIPPED.iter().find(|s| **s == name) {
+            self.skipped = Some((skipped, 1));
+            return;
+        }
+        match name {
+            "p" => self.open.push((String::new(), None)),
+            "h" => {
+                let level = attribute(tag, "outline-level").and_then(|v| v.parse().ok()).unwrap_or(1u8);
+                self.open.push((String::new(), Some(level.clamp(1, 9))));
+            }
+            "list" => self.n_lists += 1,
+            "list-item" => self.is_item_start = true,
+            "frame" => self.is_title = attribute(tag, "class").is_some_and(|class| class == "title"),
+            "table" => self.tables.push(Table::default()),
+            "table-row" if self.tables.len() == 1 => self.tables[0].begin_row(),
+            "table-cell" if self.tables.len() == 1 => self.tables[0].begin_cell(false),
+            _ => {
+                if let Some((text, _)) = self.open.last_mut() {
+                    append_special(name, tag, text);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        if let Some((skipped, n)) = &mut self.skipped {
+            *n -= usize::from(*skipped == name);
+            if *n == 0 {
+                self.skipped = None;
+            }
+            return;
+        }
+        match name {
+            "p" | "h" => self.end_paragraph(),
+            "list" => self.n_lists = self.n_lists.saturating_sub(1),
+            "frame" => self.is_title = false,
+            "table" => {
+                let Some(mut table) = self.tables.pop() else { return };
+                if !self.tables.is_empty() {
+                    return;
+                }
+                if table.is_list() {
+                    table.take_paragraphs().iter().for_each(|p| self.writer.push(p, BlockKind::Paragraph));
+                } else {
+                    self.writer.push(&table.markdown(), BlockKind::Table);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end_paragraph(&mut self) {
+        let Some((text, level)) = self.open.pop() else { return };
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        if let Some(table) = self.tables.first_mut() {
+            table.add(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+        } else if let Some(level) = level.or(self.is_title.then_some(1)) {
+            self.writer.push(&text.replace('\n', " "), BlockKind::Heading { level });
+        } else if self.n_lists > 0 {
+            let marker = if std::mem::take(&mut self.is_item_start) { "- " } else { "" };
+            self.writer.push_indented(
+                2 * (self.n_lists - 1).min(9),
+                &format!("{marker}{text}"),
+                BlockKind::ListItem,
+            );
+        } else {
+            self.writer.push(text, BlockKind::Paragraph);
+        }
+    }
+}
+
+/// Each sheet is a page: its name, then its rows.
+fn sheets(xml: &str) -> Writer {
+    let mut writer = Writer::default();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let (mut name, mut cell, mut n_repeated, mut n_cells) = (String::new(), String::new(), 1usize, 0usize);
+    let (mut in_cell, mut n_skipped) = (false, 0usize);
+    walk(xml, &mut |node| match node {
+        Node::Start("annotation" | "tracked-changes", _) => n_skipped += 1,
+        Node::End("annotation" | "tracked-changes") => n_skipped = n_skipped.saturating_sub(1),
+        Node::Start("table", tag) => {
+            rows.clear();
+            name = attribute(tag, "name").unwrap_or_default();
+        }
+        Node::Start("table-row", _) => rows.push(Vec::new()),
+        Node::Start("table-cell" | "covered-table-cell", tag) => {
+            in_cell = true;
+            cell.clear();
+            n_repeated = attribute(tag, "number-columns-repeated").and_then(|n| n.parse().ok()).unwrap_or(1);
+        }
+        Node::End("table-cell" | "covered-table-cell") => {
+            in_cell = false;
+            let n =
+                if n_repeated > MAX_REPEATED && cell.is_empty() { 1 } else { n_repeated.min(MAX_REPEATED) };
+            n_cells += n;
+            if let Some(row) = rows.last_mut().filter(|_| n_cells <= MAX_CELLS) {
+                row.extend(std::iter::repeat_n(cell.trim().to_owned(), n));
+            }
+        }
+        Node::End("table") => writer.page(|writer| {
+            writer.push(&name, BlockKind::Heading { level: 1 });
+            write_sheet(&rows, writer);
+        }),
+        Node::Start(name, tag) if in_cell && n_skipped == 0 => append_special(name, tag, &mut cell),
+        Node::Text(text) if in_cell && n_skipped == 0 => cell.push_str(text),
+        _ => {}
+    });
+    writer
+}
