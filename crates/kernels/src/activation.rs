@@ -18,14 +18,15 @@ const SMALLEST_MAXIMUM: f32 = 1e-30;
 
 /// 256 columns of a row.
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
+#[repr(C, align(64))]
 pub(crate) struct RowChunk {
     pub(crate) q: [[i8; BLOCK]; CHUNK_BLOCKS],
     pub(crate) scale: [f32; CHUNK_BLOCKS],
     /// scale * sum of the block's q.
     pub(crate) total: [f32; CHUNK_BLOCKS],
-    /// Sums of q over the first and the second 16 columns of each block.
-    pub(crate) sums: [[i16; 2]; CHUNK_BLOCKS],
+    /// -32 * the sums of q over the first and the second 16 columns of each block: where the dot products with codes
+    /// that stand for code - 32 start.
+    pub(crate) centres: [[i32; 2]; CHUNK_BLOCKS],
 }
 
 impl RowChunk {
@@ -33,7 +34,7 @@ impl RowChunk {
         q: [[0; BLOCK]; CHUNK_BLOCKS],
         scale: [0.0; CHUNK_BLOCKS],
         total: [0.0; CHUNK_BLOCKS],
-        sums: [[0; 2]; CHUNK_BLOCKS],
+        centres: [[0; 2]; CHUNK_BLOCKS],
     };
 }
 
@@ -120,7 +121,7 @@ fn quantise_block(x: &[f32; BLOCK], to: &mut RowChunk, block: usize) {
     let maximum = f32::from_bits(largest);
     if !(SMALLEST_MAXIMUM..f32::INFINITY).contains(&maximum) {
         let scale = if maximum < SMALLEST_MAXIMUM { 0.0 } else { f32::NAN };
-        (to.q[block], to.sums[block]) = ([0; BLOCK], [0; 2]);
+        (to.q[block], to.centres[block]) = ([0; BLOCK], [0; 2]);
         (to.scale[block], to.total[block]) = (scale, scale);
         return;
     }
@@ -135,7 +136,7 @@ fn quantise_block(x: &[f32; BLOCK], to: &mut RowChunk, block: usize) {
         *q = rounded as i8;
     }
     let sums: [i32; 2] = [rounded[..16].iter().sum(), rounded[16..].iter().sum()];
-    to.sums[block] = sums.map(|sum| sum as i16);
+    to.centres[block] = sums.map(|sum| -32 * sum);
     to.scale[block] = scale;
     to.total[block] = scale * (sums[0] + sums[1]) as f32;
 }
@@ -159,8 +160,8 @@ mod tests {
         for (q, x) in block.q[0].iter().zip(x) {
             assert!((f32::from(*q) * block.scale[0] - x).abs() <= block.scale[0] * 0.501);
         }
-        let sum = |q: &[i8]| q.iter().map(|&q| i16::from(q)).sum::<i16>();
-        assert_eq!(block.sums[0], [sum(&block.q[0][..16]), sum(&block.q[0][16..])]);
+        let sum = |q: &[i8]| q.iter().map(|&q| i32::from(q)).sum::<i32>();
+        assert_eq!(block.centres[0], [-32 * sum(&block.q[0][..16]), -32 * sum(&block.q[0][16..])]);
         assert_eq!(block.q[0].iter().map(|q| q.unsigned_abs()).max(), Some(127));
     }
 

@@ -35,8 +35,6 @@ pub enum BlockFormat {
 /// How the codes of an integer format become values; what the multiply kernels are chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CodeKind {
-    /// value = scale * (code - 2^shift), a scale for 32 columns.
-    Centred { shift: u32 },
     /// value = scale * code + offset, both for 32 columns.
     Offset,
     /// value = scale * (code - 32), a scale for 16 columns.
@@ -100,13 +98,25 @@ impl BlockFormat {
     pub(crate) const fn code_kind(self) -> Option<CodeKind> {
         match self {
             BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => None,
-            BlockFormat::Q8_0 => Some(CodeKind::Centred { shift: 7 }),
-            BlockFormat::Q4_0 => Some(CodeKind::Centred { shift: 3 }),
-            BlockFormat::Q5_0 => Some(CodeKind::Centred { shift: 4 }),
-            BlockFormat::Q4_1 | BlockFormat::Q5_1 | BlockFormat::Q4K | BlockFormat::Q5K => {
-                Some(CodeKind::Offset)
-            }
+            BlockFormat::Q8_0
+            | BlockFormat::Q4_0
+            | BlockFormat::Q4_1
+            | BlockFormat::Q5_0
+            | BlockFormat::Q5_1
+            | BlockFormat::Q4K
+            | BlockFormat::Q5K => Some(CodeKind::Offset),
             BlockFormat::Q6K => Some(CodeKind::CentredHalves),
+        }
+    }
+
+    /// The code that stands for 0, in formats that have no minimum.
+    pub(crate) const fn centre(self) -> Option<u8> {
+        match self {
+            BlockFormat::Q8_0 => Some(128),
+            BlockFormat::Q4_0 => Some(8),
+            BlockFormat::Q5_0 => Some(16),
+            BlockFormat::Q6K => Some(32),
+            _ => None,
         }
     }
 }

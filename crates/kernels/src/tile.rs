@@ -7,7 +7,8 @@
 //! ```text
 //! codes  [column / 4][row][column % 4]
 //! scale  [sub-block][row]    sub-blocks of 32 columns (16 for Q6_K)
-//! offset [sub-block][row]    what a code of 0 is worth (formats with a minimum only)
+//! offset [sub-block][row]    what a code of 0 is worth: the minimum, or -scale * the code that stands for 0
+//!                            (unused by Q6_K, whose products are centred as integers)
 //! ```
 //!
 //! This file is the plain version, the oracle of the SIMD ones.
@@ -144,27 +145,26 @@ fn floats_of(format: BlockFormat, bytes: &[u8]) -> impl Iterator<Item = f32> {
     })
 }
 
-/// Writes one row of a matrix as floats: value = scale * code + offset, rounded as gguf-py rounds it.
+/// Writes one row of a matrix as floats, rounded as gguf-py rounds them: scale * (code - centre), or
+/// scale * code + minimum.
 pub(crate) fn dequantise_row(format: BlockFormat, bytes: &[u8], out: &mut [f32]) {
-    let Some(kind) = format.code_kind() else {
+    if format.code_kind().is_none() {
         for (out, value) in out.iter_mut().zip(floats_of(format, bytes)) {
             *out = value;
         }
         return;
-    };
-    use crate::format::CodeKind;
+    }
+    let columns_per_scale = if format == BlockFormat::Q6K { 16 } else { 32 };
     // A chunk of the 32-column formats is eight blocks, or what is left at the end of the row.
     let chunk_bytes = CHUNK_COLS / format.block_len() * format.block_bytes();
     let mut chunk = RowChunk { codes: [0; CHUNK_COLS], scale: [0.0; 16], offset: [0.0; 8] };
     for (bytes, out) in bytes.chunks(chunk_bytes).zip(out.chunks_mut(CHUNK_COLS)) {
         unpack_row(format, bytes, &mut chunk);
         for (col, (out, code)) in out.iter_mut().zip(chunk.codes).enumerate() {
-            *out = match kind {
-                CodeKind::Centred { shift } => {
-                    chunk.scale[col / 32] * (i32::from(code) - (1 << shift)) as f32
-                }
-                CodeKind::Offset => chunk.scale[col / 32] * f32::from(code) + chunk.offset[col / 32],
-                CodeKind::CentredHalves => chunk.scale[col / 16] * (i32::from(code) - 32) as f32,
+            let scale = chunk.scale[col / columns_per_scale];
+            *out = match format.centre() {
+                Some(centre) => scale * f32::from(i16::from(code) - i16::from(centre)),
+                None => scale * f32::from(code) + chunk.offset[col / BLOCK],
             };
         }
     }
@@ -196,16 +196,17 @@ fn unpack_row(format: BlockFormat, bytes: &[u8], chunk: &mut RowChunk) {
 /// One block of a 32-column format: scale and offset, with the codes written to `codes`.
 fn unpack_block32(format: BlockFormat, block: &[u8], codes: &mut [u8]) -> (f32, f32) {
     let scale = f16_at(block, 0);
+    let centred = -(scale * f32::from(format.centre().unwrap_or_default()));
     match format {
         BlockFormat::Q8_0 => {
             for (code, byte) in codes.iter_mut().zip(&block[2..]) {
                 *code = byte ^ 0x80;
             }
-            (scale, 0.0)
+            (scale, centred)
         }
         BlockFormat::Q4_0 => {
             nibbles(&block[2..], codes);
-            (scale, 0.0)
+            (scale, centred)
         }
         BlockFormat::Q4_1 => {
             nibbles(&block[4..], codes);
@@ -214,7 +215,7 @@ fn unpack_block32(format: BlockFormat, block: &[u8], codes: &mut [u8]) -> (f32, 
         BlockFormat::Q5_0 => {
             nibbles(&block[6..], codes);
             add_fifth_bits(&block[2..6], codes);
-            (scale, 0.0)
+            (scale, centred)
         }
         _ => {
             nibbles(&block[8..], codes);

@@ -30,8 +30,8 @@ fn adversarial_rows(random: &mut Random, n: usize, width: usize) -> Vec<f32> {
 #[test]
 fn products_have_the_same_bits_on_every_path_batch_and_thread_count() {
     let mut random = Random::new(11);
-    let shapes = [(1, 256), (16, 256), (31, 512), (33, 768), (100, 256), (96, 1024)];
-    let ragged = [(17, 32), (32, 576), (65, 896), (48, 288)];
+    let shapes = [(1, 256), (31, 512), (100, 256), (64, 768)];
+    let ragged = [(17, 32), (32, 576), (48, 288)];
     for format in BlockFormat::ALL {
         let odd: &[(usize, usize)] = match format.block_len() {
             1 => &[(5, 1), (19, 37), (33, 130), (64, 63)],
@@ -41,7 +41,7 @@ fn products_have_the_same_bits_on_every_path_batch_and_thread_count() {
         for &(n_rows, n_cols) in shapes.iter().chain(odd) {
             let bytes = random.weights(format, n_rows, n_cols);
             let matrix = Matrix::new(format, n_rows, n_cols, &bytes).unwrap();
-            let n = 41;
+            let n = 20;
             let x = adversarial_rows(&mut random, n, n_cols);
             let oracle = kernels(Isa::Scalar, 1);
             let mut expected = vec![0.0; n * n_rows];
@@ -49,9 +49,9 @@ fn products_have_the_same_bits_on_every_path_batch_and_thread_count() {
                 oracle.matmul(matrix, x, out);
             }
             for isa in isas() {
-                for n_threads in [1, 2, 3] {
+                for n_threads in [1, 3] {
                     let kernels = kernels(isa, n_threads);
-                    for batch in [1, 2, 3, 5, 8, 13, 41] {
+                    for batch in [1, 2, 3, 4, 5, 6, 13, 20] {
                         let mut out = vec![0.0; n * n_rows];
                         for (x, out) in x.chunks(batch * n_cols).zip(out.chunks_mut(batch * n_rows)) {
                             kernels.matmul(matrix, x, out);
@@ -150,7 +150,7 @@ fn kv_blocks(
 fn attention_has_the_same_bits_on_every_path_cut_and_thread_count() {
     let mut random = Random::new(14);
     for (n_heads, n_kv_heads, head_dim, kv_type, n) in [
-        (6, 3, 64, KvType::F16, 700),
+        (6, 3, 64, KvType::F16, 560),
         (4, 4, 32, KvType::F32, 300),
         (7, 1, 128, KvType::F16, 280),
         (2, 2, 40, KvType::F16, 270),
@@ -176,8 +176,8 @@ fn attention_has_the_same_bits_on_every_path_cut_and_thread_count() {
         assert!(expected.iter().all(|value| value.is_finite()));
         for isa in isas() {
             for (n_threads, cut) in [(1, n), (2, n), (3, 100), (2, 7), (4, 256), (1, 1), (3, 1)] {
-                if isa == Isa::Scalar && cut < 100 && n > 300 {
-                    continue; // minutes without vector instructions, and the other shapes cover it
+                if isa == Isa::Scalar && (cut < 100 || n_threads == 1) {
+                    continue; // slow without vector instructions
                 }
                 assert!(
                     same_bits(&run(isa, n_threads, cut), &expected),

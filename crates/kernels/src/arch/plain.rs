@@ -23,15 +23,7 @@ pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, 
                 let q = &x_row.q[block];
                 let codes = &tile.codes[block * 8..][..8];
                 let (scale, total) = (x_row.scale[block], x_row.total[block]);
-                let [first_sum, second_sum] = x_row.sums[block].map(i32::from);
                 match kind {
-                    CodeKind::Centred { shift } => {
-                        let dots = dot(codes, q, -((first_sum + second_sum) << shift));
-                        for lane in 0..TILE_ROWS {
-                            sum[lane] =
-                                (dots[lane] as f32 * scale).mul_add(tile.scale[block][lane], sum[lane]);
-                        }
-                    }
                     CodeKind::Offset => {
                         let dots = dot(codes, q, 0);
                         for lane in 0..TILE_ROWS {
@@ -41,8 +33,8 @@ pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, 
                         }
                     }
                     CodeKind::CentredHalves => {
-                        let first = dot(&codes[..4], &q[..16], -(first_sum << 5));
-                        let second = dot(&codes[4..], &q[16..], -(second_sum << 5));
+                        let first = dot(&codes[..4], &q[..16], x_row.centres[block][0]);
+                        let second = dot(&codes[4..], &q[16..], x_row.centres[block][1]);
                         for lane in 0..TILE_ROWS {
                             let half = first[lane] as f32 * tile.scale[2 * block][lane];
                             let both = (second[lane] as f32).mul_add(tile.scale[2 * block + 1][lane], half);

@@ -131,7 +131,9 @@ unsafe fn q8_0(rows: Rows, n_blocks: usize, tile: &mut Tile) {
         let at = block * 34;
         // SAFETY: a block is 34 bytes.
         let (scale, parts) = unsafe { (rows.dword(at), [rows.dwords(at + 2), rows.dwords(at + 18)]) };
-        store_floats(&mut tile.scale[block], low_halves(scale));
+        let scale = low_halves(scale);
+        store_floats(&mut tile.scale[block], scale);
+        store_floats(&mut tile.offset[block], _mm512_mul_ps(scale, _mm512_set1_ps(-128.0)));
         for (to, codes) in tile.codes[8 * block..][..8].iter_mut().zip(parts.as_flattened()) {
             store(to, _mm512_xor_si512(*codes, _mm512_set1_epi8(-128)));
         }
@@ -149,10 +151,11 @@ unsafe fn nibble_blocks<const BYTES: usize, const NIBBLES: usize, const MINIMUM:
         let at = block * BYTES;
         // SAFETY: a block is `BYTES` long and ends with its 16 bytes of nibbles.
         let (header, packed) = unsafe { (rows.dword(at), rows.dwords(at + NIBBLES)) };
-        store_floats(&mut tile.scale[block], low_halves(header));
-        if MINIMUM {
-            store_floats(&mut tile.offset[block], high_halves(header));
-        }
+        let scale = low_halves(header);
+        let centre = _mm512_set1_ps(if FIFTH { -16.0 } else { -8.0 });
+        let offset = if MINIMUM { high_halves(header) } else { _mm512_mul_ps(scale, centre) };
+        store_floats(&mut tile.scale[block], scale);
+        store_floats(&mut tile.offset[block], offset);
         let codes = &mut tile.codes[8 * block..][..8];
         // SAFETY: the fifth bits are the dword before the nibbles.
         let fifth = if FIFTH { unsafe { rows.dword(at + NIBBLES - 4) } } else { _mm512_setzero_si512() };
