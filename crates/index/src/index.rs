@@ -136,6 +136,14 @@ impl Index {
         })
     }
 
+    /// Compares the three stores with each other; an empty answer means that all is well. Reads everything.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read at all.
+    pub fn check(&self) -> Result<Vec<crate::Problem>> {
+        crate::check::check(self)
+    }
+
     fn give_back(&self, connection: Connection) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }

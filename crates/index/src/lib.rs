@@ -14,6 +14,9 @@
 
 mod analysis;
 mod catalog;
+mod check;
+#[cfg(test)]
+mod crash_tests;
 mod docset;
 mod error;
 mod fault;
@@ -26,6 +29,7 @@ mod types;
 mod vectors;
 mod writer;
 
+pub use check::{Problem, Store};
 pub use error::{IndexError, Result};
 pub use index::{Index, IndexOptions, Snapshot};
 pub use types::{

@@ -30,7 +30,7 @@ use crate::types::{
 use crate::vectors::{self, VectorFiles, VectorWriter};
 
 /// Rows below which dead ones are not worth a copy of the rest.
-const MIN_ROWS_TO_COMPACT: u64 = 1000;
+const MIN_ROWS_TO_COMPACT: u64 = 256;
 /// One in so many rows dead: the living are copied to new files.
 const DEAD_SHARE: u64 = 5;
 
@@ -400,6 +400,39 @@ impl Writer {
         Ok(())
     }
 
+    /// Makes the postings anew from the texts in the catalog; for an index whose check found them wrong.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read or the postings cannot be written.
+    pub fn rebuild_postings(&mut self) -> Result<()> {
+        self.guarded(|writer| {
+            writer.changed = true;
+            writer.state.postings = None;
+            writer.postings = None;
+            for record in writer.files(&Filter::default())? {
+                if record.n_chunks > 0 {
+                    writer.repost(record.id)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Drops all vectors; [`chunks_without_vectors`](Self::chunks_without_vectors) then lists every passage. For an
+    /// index whose check found them wrong.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn forget_vectors(&mut self) -> Result<()> {
+        self.write(write::forget_vectors)?;
+        if let Some(vectors) = self.vectors.take() {
+            vectors.abandon();
+        }
+        self.state.vector_serial += 1;
+        self.state.vector_rows = 0;
+        Ok(())
+    }
+
     fn next_row(&mut self) -> Result<u64> {
         let spec = self.accepted()?;
         Ok(self.vectors(&spec)?.next_row())
@@ -568,6 +601,16 @@ impl Writer {
         self.state = self.committed.clone();
         self.sweep();
         self.adopt_embedding()
+    }
+}
+
+#[cfg(test)]
+impl Writer {
+    /// Lets the catalog grow by so many pages only, as a disk that is nearly full would.
+    pub(crate) fn limit_catalog_pages(&self, n_more: i64) {
+        let n: i64 = self.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", n + n_more);
+        self.connection.query_row(&limit, [], |_| Ok(())).unwrap();
     }
 }
 

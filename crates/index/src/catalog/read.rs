@@ -1,7 +1,8 @@
 //! What is asked of the catalog. Every function here reads; all within whatever transaction the caller holds.
 
+use std::collections::HashSet;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
@@ -40,39 +41,58 @@ fn file_from_row(row: &Row<'_>) -> rusqlite::Result<FileRecord> {
     })
 }
 
-/// A condition on `files.path`: at or below one of the paths. Empty `paths` give a condition that nothing meets.
+/// Paths up to which a filter is put into SQL, which limits the depth of an expression. More are looked up in a
+/// set for every file.
+const MAX_PATHS_IN_SQL: usize = 100;
+
+/// A condition on `files.path`.
 struct PathCondition {
+    /// True of every file that passes, and perhaps of others.
     sql: String,
     values: Vec<Vec<u8>>,
+    /// A file passes if it or one of its folders is in each of these sets.
+    sets: Vec<HashSet<PathBuf>>,
 }
 
-fn at_or_below<'p>(paths: impl IntoIterator<Item = &'p Path>) -> PathCondition {
-    let mut terms = Vec::new();
-    let mut values = Vec::new();
-    for path in paths {
-        let (low, high) = below(path);
-        terms.push("path = ? OR (path >= ? AND path < ?)");
-        values.extend([path_bytes(path), low, high]);
+impl PathCondition {
+    fn none() -> Self {
+        PathCondition { sql: "1".to_owned(), values: Vec::new(), sets: Vec::new() }
     }
-    let sql = if terms.is_empty() { "0".to_owned() } else { terms.join(" OR ") };
-    PathCondition { sql: format!("({sql})"), values }
+
+    /// Adds: at or below one of the paths. Nothing is below no path.
+    fn and_at_or_below(&mut self, paths: Vec<PathBuf>) {
+        if paths.len() > MAX_PATHS_IN_SQL {
+            self.sets.push(paths.into_iter().collect());
+            return;
+        }
+        let mut terms = vec!["0"];
+        for path in paths {
+            let (low, high) = below(&path);
+            terms.push("path = ? OR (path >= ? AND path < ?)");
+            self.values.extend([path_bytes(&path), low, high]);
+        }
+        self.sql = format!("{} AND ({})", self.sql, terms.join(" OR "));
+    }
+
+    fn covers(&self, path: &Path) -> bool {
+        self.sets.iter().all(|set| path.ancestors().any(|ancestor| set.contains(ancestor)))
+    }
 }
 
 /// The filter as one condition on `files`; none when everything passes.
 fn condition(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<PathCondition>> {
-    let mut parts = Vec::new();
+    if filter.under.is_empty() && !filter.remembered_only {
+        return Ok(None);
+    }
+    let mut condition = PathCondition::none();
     if !filter.under.is_empty() {
-        parts.push(at_or_below(filter.under.iter().map(|p| p.as_path())));
+        condition.and_at_or_below(filter.under.clone());
     }
     if filter.remembered_only {
-        let remembered: Vec<Root> = roots(connection)?.into_iter().filter(|r| r.remembered).collect();
-        parts.push(at_or_below(remembered.iter().map(|r| r.path.as_path())));
+        let remembered = roots(connection)?.into_iter().filter(|root| root.remembered);
+        condition.and_at_or_below(remembered.map(|root| root.path).collect());
     }
-    Ok(parts.into_iter().reduce(|mut a, b| {
-        a.sql = format!("{} AND {}", a.sql, b.sql);
-        a.values.extend(b.values);
-        a
-    }))
+    Ok(Some(condition))
 }
 
 /// All roots, by path.
@@ -85,12 +105,11 @@ pub(crate) fn roots(connection: &Connection) -> rusqlite::Result<Vec<Root>> {
 
 /// The files that pass the filter, by path.
 pub(crate) fn files(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<FileRecord>> {
-    let condition = condition(connection, filter)?;
-    let (sql, values) = condition.map_or(("1".to_owned(), Vec::new()), |c| (c.sql, c.values));
-    connection
-        .prepare(&format!("SELECT {FILE_COLUMNS} FROM files WHERE {sql} ORDER BY path"))?
-        .query_map(params_from_iter(values), file_from_row)?
-        .collect()
+    let condition = condition(connection, filter)?.unwrap_or_else(PathCondition::none);
+    let mut statement = connection
+        .prepare(&format!("SELECT {FILE_COLUMNS} FROM files WHERE {} ORDER BY path", condition.sql))?;
+    let records = statement.query_map(params_from_iter(&condition.values), file_from_row)?;
+    records.filter(|record| record.as_ref().map_or(true, |r| condition.covers(&r.stat.path))).collect()
 }
 
 /// The ledger's line of one path.
@@ -121,11 +140,13 @@ pub(crate) fn files_by_hash(connection: &Connection, hash: &[u8; 32]) -> rusqlit
 pub(crate) fn allowed(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<DocSet>> {
     let Some(condition) = condition(connection, filter)? else { return Ok(None) };
     let mut allowed = DocSet::default();
-    let mut statement =
-        connection.prepare(&format!("SELECT id FROM files WHERE n_chunks > 0 AND {}", condition.sql))?;
-    let mut rows = statement.query(params_from_iter(condition.values))?;
+    let mut statement = connection
+        .prepare(&format!("SELECT id, path FROM files WHERE n_chunks > 0 AND {}", condition.sql))?;
+    let mut rows = statement.query(params_from_iter(&condition.values))?;
     while let Some(row) = rows.next()? {
-        allowed.insert(row.get(0)?);
+        if condition.sets.is_empty() || condition.covers(&path_from_bytes(row.get(1)?)) {
+            allowed.insert(row.get(0)?);
+        }
     }
     Ok(Some(allowed))
 }

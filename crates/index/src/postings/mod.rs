@@ -100,9 +100,26 @@ impl PostingsReader {
         Ok(PostingsReader { searcher: reader.searcher(), fields })
     }
 
-    /// Number of passages that can be found.
-    pub(crate) fn n_passages(&self) -> u64 {
-        self.searcher.num_docs()
+    /// Passage and document of every entry that is not deleted; the files' checksums are verified on the way.
+    pub(crate) fn passages(&self, path: &Path) -> Result<Vec<(u64, u64)>> {
+        let wrap = failed(path);
+        let meta = self.searcher.index().load_metas().map_err(&wrap)?;
+        for file in meta.list_segment_files() {
+            if path.join(&file).exists() {
+                let is_whole = self.searcher.index().directory().validate_checksum(&file);
+                if !is_whole.map_err(|e| wrap(e.into()))? {
+                    let what = "its content does not agree with its checksum".to_owned();
+                    return Err(IndexError::Corrupt { path: path.join(file), what });
+                }
+            }
+        }
+        let mut passages = Vec::new();
+        for segment in self.searcher.segment_readers() {
+            let chunks = segment.fast_fields().u64("chunk").map_err(&wrap)?.first_or_default_col(0);
+            let docs = segment.fast_fields().u64("doc").map_err(&wrap)?.first_or_default_col(0);
+            passages.extend(segment.doc_ids_alive().map(|doc| (chunks.get_val(doc), docs.get_val(doc))));
+        }
+        Ok(passages)
     }
 
     /// The `k` best passages for `text` by BM25, best first; equal scores by passage number.
