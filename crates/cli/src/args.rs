@@ -37,8 +37,8 @@ pub struct Common {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// The instruction set the kernels use, for tests and comparisons.
-    #[arg(long, value_name = "ISA", env = "DOCENT_ISA", global = true, hide = true)]
-    pub isa: Option<String>,
+    #[arg(long, value_enum, env = "DOCENT_ISA", global = true, hide = true)]
+    pub isa: Option<Isa>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +120,13 @@ pub struct ModelArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Isa {
+    Scalar,
+    Avx2,
+    Avx512,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kv {
     F32,
     F16,
@@ -161,9 +168,9 @@ pub struct AskArgs {
     /// The most tokens of evidence to read [default: what suits the model].
     #[arg(long, value_name = "N")]
     pub budget: Option<usize>,
-    /// The order in which passages are put before the model.
-    #[arg(long, value_enum, default_value_t = Order::Canonical)]
-    pub order: Order,
+    /// The order in which passages are put before the model [default: canonical; best first for very small models].
+    #[arg(long, value_enum)]
+    pub order: Option<Order>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,

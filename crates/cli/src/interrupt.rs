@@ -1,34 +1,34 @@
 //! Ctrl-C: the first asks the running work to stop at the next safe place, the second stops at once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use docent::Cancel;
 
 use crate::exit;
 
 /// Set when the user has asked to stop.
-#[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub struct Interrupt(Cancel);
 
 impl Interrupt {
     /// Starts listening for SIGINT and SIGTERM.
     pub fn listen() -> anyhow::Result<Self> {
-        let interrupt = Self::default();
-        let flag = interrupt.0.clone();
+        let cancel = Cancel::new();
+        let raised = cancel.clone();
         ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
+            if raised.is_cancelled() {
                 std::process::exit(i32::from(exit::INTERRUPTED));
             }
+            raised.cancel();
         })?;
-        Ok(interrupt)
+        Ok(Self(cancel))
     }
 
     /// Whether the user has asked to stop.
     pub fn requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.is_cancelled()
     }
 
-    /// The flag itself, for the library's cancellation.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        self.0.clone()
+    /// The flag that stops a generation.
+    pub fn cancel(&self) -> &Cancel {
+        &self.0
     }
 }

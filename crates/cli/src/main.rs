@@ -19,7 +19,7 @@ use exit::Outcome;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, Command::ExtractWorker) {
-        return docent_extract::run_worker();
+        return extract_worker();
     }
     let quiet = cli.common.quiet;
     match run(cli) {
@@ -49,6 +49,14 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
         Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
         Command::ExtractWorker => Ok(Outcome::Done),
+    }
+}
+
+/// Serves documents until the parent closes standard input.
+fn extract_worker() -> ExitCode {
+    match docent_extract::run_worker(std::io::stdin(), std::io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(exit::ERROR), // the parent is gone: nobody to tell
     }
 }
 

@@ -20,7 +20,8 @@ pub enum Unit {
 impl Bar {
     /// A bar that stays hidden unless `visible` and standard error is a terminal.
     pub fn new(visible: bool, unit: Unit) -> Self {
-        let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target =
+            if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
@@ -75,5 +76,7 @@ fn tokens() -> ProgressStyle {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━╌")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━━╌")
 }

@@ -1,12 +1,14 @@
 //! From what the user typed and the platform to the library's settings. The only place that knows where things live.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use docent::Settings;
+use docent_extract::Worker;
 use etcetera::BaseStrategy as _;
 
-use crate::args::{Common, IngestArgs};
+use crate::args::{self, Common, IngestArgs};
 
 /// Resolves folders and threads.
 pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<Settings> {
@@ -17,8 +19,12 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
     if let Some(threads) = common.threads {
         settings.n_threads = usize::from(threads);
     }
-    settings.isa.clone_from(&common.isa);
-    settings.extract_worker = extract_worker();
+    settings.isa = common.isa.map(|isa| match isa {
+        args::Isa::Scalar => docent::Isa::Scalar,
+        args::Isa::Avx2 => docent::Isa::Avx2,
+        args::Isa::Avx512 => docent::Isa::Avx512,
+    });
+    settings.limits.worker = extract_worker().map(Arc::new);
     if let Some(ingest) = ingest {
         settings.limits.max_bytes = ingest.max_size;
         settings.hidden = ingest.hidden;
@@ -29,15 +35,19 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
 
 /// XDG folders on Linux and macOS, Known Folders on Windows.
 fn platform() -> anyhow::Result<Settings> {
-    let base = etcetera::choose_base_strategy().context("no home folder is known; name one with --home DIR")?;
+    let base =
+        etcetera::choose_base_strategy().context("no home folder is known; name one with --home DIR")?;
     let mut settings = Settings::in_folder(PathBuf::new());
     settings.data_dir = base.data_dir().join("docent");
     settings.cache_dir = base.cache_dir().join("docent");
     Ok(settings)
 }
 
+/// Memory that one worker may use: as much as a large PDF needs, and a bomb does not get more.
+const WORKER_MEMORY: u64 = 4 << 30;
+
 /// This program again, as the process that reads documents which may crash their parser.
-fn extract_worker() -> Option<Vec<String>> {
-    let program = std::env::current_exe().ok()?.into_os_string().into_string().ok()?;
-    Some(vec![program, "extract-worker".to_owned()])
+fn extract_worker() -> Option<Worker> {
+    let program = std::env::current_exe().ok()?;
+    Some(Worker::new(program, vec!["extract-worker".into()], WORKER_MEMORY))
 }

@@ -55,9 +55,16 @@ fn a_home_that_cannot_be_written_is_named() {
     let home = Home::empty();
     let file = home.write("file", "in the way");
     let blocked = file.join("home");
-    home.docent(&["--home", blocked.to_str().unwrap(), "models", "pull", "all-minilm-l6-v2", "--offline-packages"])
-        .exits(2)
-        .says("file");
+    home.docent(&[
+        "--home",
+        blocked.to_str().unwrap(),
+        "models",
+        "pull",
+        "all-minilm-l6-v2",
+        "--offline-packages",
+    ])
+    .exits(2)
+    .says("file");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use docent_index::{DocId, DocumentText, Index};
-use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated};
+use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Sampling};
 use docent_pack::{Budget, Frame, Order, Packed, Passage};
 use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Citation, Place, Status, Timing, Usage};
+use crate::chat::template_of;
 use crate::cite::{self, Findings, Source};
 use crate::models::{ChosenModel, KvType, ModelChoice};
 use crate::prompt::Surroundings;
@@ -17,11 +18,16 @@ use crate::{Error, Library, SearchOptions, locate};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
 const N_CANDIDATES: usize = 100;
+/// A model whose own budget of evidence is below this many tokens is told less.
+const SMALL_BUDGET: usize = 2_000;
+/// What suits copying a sentence or two: no randomness, and little room to repeat itself, which is where such models end.
+const BRIEF_PENALTY: f32 = 1.1;
+const BRIEF_ANSWER_TOKENS: usize = 96;
 /// Passages listed when nothing answers the question.
 const N_NEAREST: usize = 3;
 
 /// How a question is to be answered.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AskOptions {
     /// Only from files at or below these paths; empty means everything that was added.
     pub within: Vec<PathBuf>,
@@ -31,16 +37,32 @@ pub struct AskOptions {
     pub kv_type: KvType,
     /// The most tokens of evidence; what suits the model if none.
     pub budget: Option<usize>,
-    /// How passages are laid out.
-    pub order: Order,
+    /// How passages are laid out; canonical if none, but best first for a model too small to be told a ranking.
+    pub order: Option<Order>,
     /// Sampling temperature; the model's own if none.
     pub temperature: Option<f32>,
     /// Seed of the sampling.
     pub seed: u64,
-    /// The most tokens of the answer; what suits the model if none.
+    /// The most tokens of reasoning and answer together; what suits the model if none.
     pub max_tokens: Option<usize>,
-    /// The most tokens of reasoning before it; what suits the model if none.
+    /// The most tokens of reasoning; what suits the model if none.
     pub max_thinking: Option<usize>,
+}
+
+impl Default for AskOptions {
+    fn default() -> Self {
+        Self {
+            within: Vec::new(),
+            model: ModelChoice::Best,
+            kv_type: KvType::F16,
+            budget: None,
+            order: None,
+            temperature: None,
+            seed: 0,
+            max_tokens: None,
+            max_thinking: None,
+        }
+    }
 }
 
 /// What happens while a question is being answered.
@@ -87,7 +109,8 @@ impl Library {
         let model = self.choose_model(&options.model)?;
         let mut timing = Timing::default();
         let index = self.open_index()?;
-        let search = SearchOptions { k: N_CANDIDATES, within: options.within.clone(), ..SearchOptions::default() };
+        let search =
+            SearchOptions { k: N_CANDIDATES, within: options.within.clone(), ..SearchOptions::default() };
         let hits = self.search_in(&index, question, &search)?;
         timing.retrieve_s = start.elapsed().as_secs_f64();
         if hits.is_empty() {
@@ -99,7 +122,7 @@ impl Library {
         let engine = self.engine(&model, options.kv_type)?;
         timing.load_s = loading.elapsed().as_secs_f64();
         let plan = Plan::new(&model, options);
-        let packed = pack_prompt(&engine, question, &hits, &plan, options.order)?;
+        let packed = pack_prompt(&engine, question, &hits, &plan)?;
         on_event(AskEvent::Packed {
             prompt_tokens: packed.tokens.len(),
             n_passages: packed.passages.len(),
@@ -107,13 +130,14 @@ impl Library {
         });
 
         let before_generation = start.elapsed().as_secs_f64();
-        let generated = engine.generate(&packed.tokens, &plan.generation, cancel, &mut |event| match event {
-            Event::Prefill { done, total } => on_event(AskEvent::Prefill { done, total }),
-            Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
-            Event::Answer(text) => on_event(AskEvent::Answer(text)),
-        })?;
+        let generated =
+            engine.generate(&packed.tokens, &plan.generation, cancel, &mut |event| match event {
+                Event::Prefill { done, total } => on_event(AskEvent::Prefill { done, total }),
+                Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
+                Event::Answer(text) => on_event(AskEvent::Answer(text)),
+            })?;
         timing.prefill_s = generated.timing.prefill_s;
-        timing.first_token_s = before_generation + generated.timing.first_token_s;
+        timing.first_token_s = before_generation + generated.timing.time_to_first_token_s;
         timing.decode_s = generated.timing.decode_s;
         let mut answer = checked(&index, question, &model, &packed, &hits, generated)?;
         timing.total_s = start.elapsed().as_secs_f64();
@@ -126,28 +150,41 @@ impl Library {
 struct Plan {
     budget: Budget,
     generation: GenerateOptions,
+    order: Order,
+    /// The model is too small for more than one instruction.
+    brief: bool,
 }
 
 impl Plan {
     fn new(model: &ChosenModel, options: &AskOptions) -> Self {
+        let brief = model.evidence_budget < SMALL_BUDGET;
         let mut generation = model.generation();
+        if brief {
+            generation.sampling = Sampling { repetition_penalty: BRIEF_PENALTY, ..Sampling::default() };
+            generation.max_tokens = BRIEF_ANSWER_TOKENS;
+        }
         generation.sampling.temperature = options.temperature.unwrap_or(generation.sampling.temperature);
         generation.sampling.seed = options.seed;
         generation.max_tokens = options.max_tokens.unwrap_or(generation.max_tokens);
         generation.max_thinking = options.max_thinking.or(generation.max_thinking);
-        let reserved = generation.max_tokens + generation.max_thinking.unwrap_or(0);
+        let order = options.order.unwrap_or(if brief { Order::Relevance } else { Order::Canonical });
         let evidence = options.budget.unwrap_or(model.evidence_budget);
-        Self { budget: Budget { context: model.context_length, reserved, evidence }, generation }
+        Self {
+            budget: Budget { context: model.context_length, reserved: generation.max_tokens, evidence },
+            generation,
+            order,
+            brief,
+        }
     }
 }
 
-fn pack_prompt(engine: &Engine, question: &str, hits: &[Hit], plan: &Plan, order: Order) -> Result<Packed, Error> {
+fn pack_prompt(engine: &Engine, question: &str, hits: &[Hit], plan: &Plan) -> Result<Packed, Error> {
     let tokenizer = engine.model().tokenizer();
-    let surroundings = Surroundings::render(engine.model().chat_template(), tokenizer)?;
+    let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after };
+    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief };
     let plain = |text: &str| tokenizer.encode(text);
-    Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
+    Ok(docent_pack::pack(&frame, passages(hits), plan.budget, plan.order, &plain)?)
 }
 
 fn passages(hits: &[Hit]) -> Vec<Passage> {

@@ -14,7 +14,9 @@ pub enum Error {
         reason: String,
     },
     /// Nothing has been indexed yet.
-    #[error("nothing is indexed yet; add a folder with `docent add PATH`, or ask one directly with `--in PATH`")]
+    #[error(
+        "nothing is indexed yet; add a folder with `docent add PATH`, or ask one directly with `--in PATH`"
+    )]
     Empty,
     /// A document that was asked for is not in the index.
     #[error("{} is not in the index; list the documents with `docent ls`, or add it with `docent add`", path.display())]
@@ -47,8 +49,8 @@ pub enum Error {
     #[error(transparent)]
     Models(#[from] docent_models::StoreError),
     /// The kernels cannot run as asked.
-    #[error("{0}")]
-    Kernels(String),
+    #[error(transparent)]
+    Kernels(#[from] docent_kernels::KernelError),
     /// The index.
     #[error(transparent)]
     Index(#[from] docent_index::IndexError),
@@ -61,21 +63,31 @@ pub enum Error {
     /// The embedding model.
     #[error(transparent)]
     Embed(#[from] docent_embed::EmbedError),
-    /// A model's file.
+    /// A model that was not made for conversations.
+    #[error("{} has no chat template and cannot answer; use a model made for chat (instruct)", path.display())]
+    NoTemplate {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// A model's chat template.
     #[error(transparent)]
-    Lm(#[from] docent_lm::LmError),
+    Template(#[from] docent_lm::chat::TemplateError),
     /// Running a model.
     #[error(transparent)]
     Infer(#[from] docent_infer::InferError),
     /// Building the prompt.
     #[error(transparent)]
     Pack(#[from] docent_pack::PackError),
-    /// Files of the library itself.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+}
+
+impl Error {
+    /// Whether the index is there but cannot be written: it can still be searched.
+    pub fn home_is_read_only(&self) -> bool {
+        use docent_index::IndexError;
+        let index = match self {
+            Self::Index(error) | Self::Ingest(docent_ingest::IngestError::Index(error)) => error,
+            _ => return false,
+        };
+        matches!(index, IndexError::NotWritable { .. } | IndexError::ReadOnly { .. })
+    }
 }

@@ -1,3 +1,48 @@
 //! Ask questions about folders of documents: the library people embed.
+//!
+//! ```no_run
+//! use docent::{AskEvent, AskOptions, Cancel, Library, Settings};
+//!
+//! # fn main() -> Result<(), docent::Error> {
+//! let library = Library::open(Settings::in_folder("/var/lib/my-program"));
+//! library.add(&["/srv/manuals".into()], &|| false, &mut |_progress| ())?;
+//! let answer = library.ask("How is the pump primed?", &AskOptions::default(), &Cancel::new(), &mut |event| {
+//!     if let AskEvent::Answer(text) = event {
+//!         print!("{text}");
+//!     }
+//! })?;
+//! for citation in &answer.citations {
+//!     println!("[{}] {}:{}", citation.n, citation.place.path.display(), citation.place.line_start);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Library`] is an index and the models that read it. [`Library::add`] brings documents in, [`Library::search`] finds
+//! passages, [`Library::ask`] answers from them; what an answer claims is held against the documents ([`cite`]).
+//! Nothing here prints, reads the environment, or goes to the network; models are pulled through [`Library::models`].
 
+pub mod answer;
+mod ask;
+pub mod chat;
 pub mod cite;
+mod error;
+mod library;
+mod locate;
+mod models;
+mod prompt;
+mod settings;
+
+pub use answer::{Answer, Citation, Place, Status, Timing, Usage};
+pub use ask::{AskEvent, AskOptions};
+pub use cite::Kind;
+pub use docent_index::{DocumentText, Fate, FileRecord, Root, Stats};
+pub use docent_infer::{Cancel, Engine};
+pub use docent_ingest::{Progress, Summary};
+pub use docent_kernels::Isa;
+pub use docent_pack::Order;
+pub use docent_retrieve::Hit;
+pub use error::Error;
+pub use library::{Inventory, Library, SearchMode, SearchOptions};
+pub use models::{BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
+pub use settings::Settings;

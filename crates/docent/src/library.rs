@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use docent_embed::Embedder;
-use docent_index::{DocumentText, EmbeddingSpec, Fate, FileRecord, Filter, Index, IndexOptions, Root, Stats, Writer};
-use docent_infer::Engine;
+use docent_index::{
+    DocumentText, EmbeddingSpec, Fate, FileRecord, Filter, Index, IndexOptions, Root, Stats, Writer,
+};
+use docent_infer::{Engine, EngineOptions};
 use docent_ingest::{IngestOptions, Progress, Summary};
+use docent_kernels::Kernels;
 use docent_models::Store;
 use docent_retrieve::Hit;
 
@@ -109,9 +112,14 @@ impl Library {
     ///
     /// # Errors
     /// [`Error::Empty`] if nothing was; otherwise as [`Library::add`].
-    pub fn update(&self, cancel: &dyn Fn() -> bool, progress: &mut dyn FnMut(Progress)) -> Result<Summary, Error> {
+    pub fn update(
+        &self,
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Error> {
         let roots = self.open_index()?.roots()?;
-        let paths: Vec<PathBuf> = roots.into_iter().filter(|root| root.remembered).map(|root| root.path).collect();
+        let paths: Vec<PathBuf> =
+            roots.into_iter().filter(|root| root.remembered).map(|root| root.path).collect();
         if paths.is_empty() {
             return Err(Error::Empty);
         }
@@ -146,7 +154,6 @@ impl Library {
     ) -> Result<Summary, Error> {
         let options = IngestOptions {
             limits: self.settings.limits.clone(),
-            worker: self.settings.extract_worker.clone(),
             hidden: self.settings.hidden,
             no_ignore: self.settings.no_ignore,
             exclude: vec![self.settings.data_dir.clone(), self.settings.cache_dir.clone()],
@@ -165,7 +172,8 @@ impl Library {
         let wanted: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect();
         for (path, given) in wanted.iter().zip(paths) {
             if !roots.iter().any(|root| &root.path == path) {
-                let inside = roots.iter().find(|root| path.starts_with(&root.path)).map(|root| root.path.clone());
+                let inside =
+                    roots.iter().find(|root| path.starts_with(&root.path)).map(|root| root.path.clone());
                 return Err(Error::NotARoot { path: given.clone(), inside });
             }
         }
@@ -186,7 +194,12 @@ impl Library {
         self.search_in(&self.open_index()?, query, options)
     }
 
-    pub(crate) fn search_in(&self, index: &Index, query: &str, options: &SearchOptions) -> Result<Vec<Hit>, Error> {
+    pub(crate) fn search_in(
+        &self,
+        index: &Index,
+        query: &str,
+        options: &SearchOptions,
+    ) -> Result<Vec<Hit>, Error> {
         let under: Vec<PathBuf> = options.within.iter().map(|path| absolute(path)).collect();
         let filter = Filter { remembered_only: under.is_empty(), under };
         let vector = match options.mode {
@@ -250,14 +263,31 @@ impl Library {
         Ok(embedder)
     }
 
+    /// The kernels as the settings want them, for looking at; an engine opens its own.
+    ///
+    /// # Errors
+    /// An instruction set that this processor lacks.
+    pub fn kernels(&self) -> Result<Kernels, Error> {
+        Ok(Kernels::new(self.kernel_settings())?)
+    }
+
+    fn kernel_settings(&self) -> docent_kernels::Settings {
+        let Settings { n_threads, isa, .. } = self.settings;
+        docent_kernels::Settings { n_threads, isa, ..docent_kernels::Settings::default() }
+    }
+
     /// The engine for `model`, opened at the first call and again when another model is asked for.
-    pub(crate) fn engine(&self, model: &ChosenModel, kv_type: KvType) -> Result<Arc<Engine>, Error> {
+    ///
+    /// # Errors
+    /// A file that is no model docent runs.
+    pub fn engine(&self, model: &ChosenModel, kv_type: KvType) -> Result<Arc<Engine>, Error> {
         let mut slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = slot.as_ref().filter(|open| open.path == model.path && open.kv_type == kv_type) {
             return Ok(open.engine.clone());
         }
         *slot = None; // two models at once may not fit into memory
-        let engine = Arc::new(self.open_engine(model, kv_type)?);
+        let options = EngineOptions { kv_type, kernels: self.kernel_settings() };
+        let engine = Arc::new(Engine::open(&model.path, &options)?);
         *slot = Some(OpenEngine { path: model.path.clone(), kv_type, engine: engine.clone() });
         Ok(engine)
     }

@@ -64,7 +64,7 @@ impl ChosenModel {
         });
         GenerateOptions {
             sampling,
-            max_tokens: if reasons { REASONED_ANSWER_TOKENS } else { ANSWER_TOKENS },
+            max_tokens: if reasons { REASONED_ANSWER_TOKENS + THINKING_TOKENS } else { ANSWER_TOKENS },
             max_thinking: reasons.then_some(THINKING_TOKENS),
             ..GenerateOptions::default()
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use docent_extract::Limits;
+use docent_kernels::Isa;
 
 /// Where a library keeps its things and what it may use.
 #[derive(Debug, Clone)]
@@ -13,13 +14,10 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// Threads for indexing and inference.
     pub n_threads: usize,
-    /// Forces an instruction set of the kernels, by name; for tests and comparisons.
-    pub isa: Option<String>,
-    /// What one file may cost while it is read.
+    /// Forces an instruction set of the kernels; for tests and comparisons.
+    pub isa: Option<Isa>,
+    /// What one file may cost while it is read, and the process that reads those whose parser may crash.
     pub limits: Limits,
-    /// Program and arguments of a process that extracts documents, so that a parser that crashes costs its file alone.
-    /// Without it, such parsers run on a thread.
-    pub extract_worker: Option<Vec<String>>,
     /// Read hidden files too.
     pub hidden: bool,
     /// Read what ignore files exclude.
@@ -36,7 +34,6 @@ impl Settings {
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             isa: None,
             limits: Limits::default(),
-            extract_worker: None,
             hidden: false,
             no_ignore: false,
         }

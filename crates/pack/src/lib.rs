@@ -37,7 +37,7 @@ impl<F: Fn(&str) -> Vec<u32>> Tokenize for F {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
     /// Identifies the document; passages merge only within one.
-    pub document: i64,
+    pub document: u64,
     /// What the model is shown as the document's name.
     pub name: String,
     /// Headings above the passage, outermost first.

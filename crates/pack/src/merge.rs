@@ -21,7 +21,7 @@ pub fn merge_neighbours(mut passages: Vec<Passage>) -> Vec<Passage> {
     merged
 }
 
-fn canonical_key(passage: &Passage) -> (&str, i64, usize, usize) {
+fn canonical_key(passage: &Passage) -> (&str, u64, usize, usize) {
     (&passage.name, passage.document, passage.span.start, passage.span.end)
 }
 
@@ -48,7 +48,7 @@ mod tests {
 
     const TEXT: &str = "One. Two. Three. Four. Five.";
 
-    fn passage(document: i64, start: usize, end: usize, rank: usize) -> Passage {
+    fn passage(document: u64, start: usize, end: usize, rank: usize) -> Passage {
         Passage {
             document,
             name: format!("doc{document}"),

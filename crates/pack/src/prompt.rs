@@ -10,6 +10,8 @@ pub struct Frame<'a> {
     pub before: Vec<u32>,
     /// Builds what follows the documents from the packed passages' numbers, most relevant first.
     pub after: &'a dyn Fn(&[usize]) -> Vec<u32>,
+    /// Whether passages are shown with the numbers they are cited by. Very small models take the numbers for text.
+    pub numbered: bool,
 }
 
 /// How many tokens there are, all counted with the model's own tokenizer.
@@ -118,7 +120,8 @@ pub fn pack(
     };
 
     // Sizes of single passages only steer the search; what decides is the exact count of the whole prompt.
-    let sizes: Vec<usize> = passages.iter().map(|p| block_tokens(p, 1, tokenizer).0.len()).collect();
+    let sizes: Vec<usize> =
+        passages.iter().map(|p| block_tokens(p, frame.numbered.then_some(1), tokenizer).0.len()).collect();
     let room = budget.evidence.min(available - frame_tokens);
     let mut chosen = first_fit(&sizes, room);
     let mut best = lay_out(frame, pick(&passages, &chosen), order, tokenizer);
@@ -163,9 +166,14 @@ fn pick(passages: &[Passage], chosen: &[usize]) -> Vec<Passage> {
     chosen.iter().map(|&idx| passages[idx].clone()).collect()
 }
 
-/// The tokens of one numbered passage, and where its text lies in them.
-fn block_tokens(passage: &Passage, number: usize, tokenizer: &dyn Tokenize) -> (Vec<u32>, Range<usize>) {
-    let mut label = format!("[{number}] {}", passage.name);
+/// The tokens of one passage under its label, and where its text lies in them.
+fn block_tokens(
+    passage: &Passage,
+    number: Option<usize>,
+    tokenizer: &dyn Tokenize,
+) -> (Vec<u32>, Range<usize>) {
+    let mut label = number.map_or_else(String::new, |number| format!("[{number}] "));
+    label.push_str(&passage.name);
     for heading in &passage.heading_path {
         label.push_str(" > ");
         label.push_str(heading);
@@ -188,7 +196,7 @@ fn lay_out(frame: &Frame, chosen: Vec<Passage>, order: Order, tokenizer: &dyn To
     let mut tokens = frame.before.clone();
     let mut passages = Vec::with_capacity(merged.len());
     for (idx, passage) in merged.into_iter().enumerate() {
-        let (block, text) = block_tokens(&passage, idx + 1, tokenizer);
+        let (block, text) = block_tokens(&passage, frame.numbered.then_some(idx + 1), tokenizer);
         let at = tokens.len();
         tokens.extend(block);
         passages.push(PackedPassage { number: idx + 1, passage, tokens: at + text.start..at + text.end });
@@ -232,7 +240,7 @@ mod tests {
 
     fn passage(name: &str, start: usize, text: &str, rank: usize) -> Passage {
         Passage {
-            document: i64::from(name.as_bytes()[0]),
+            document: u64::from(name.as_bytes()[0]),
             name: name.to_owned(),
             heading_path: vec![],
             span: start..start + text.len(),
@@ -246,7 +254,7 @@ mod tests {
     }
 
     fn packed(passages: Vec<Passage>, evidence: usize) -> Packed {
-        let frame = Frame { before: bytes("<s>"), after: &question };
+        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Canonical, &bytes).unwrap()
     }
@@ -273,7 +281,7 @@ mod tests {
     #[test]
     fn a_question_longer_than_the_context_is_an_error_not_a_cut() {
         let long = |_: &[usize]| bytes(&"why ".repeat(100));
-        let frame = Frame { before: vec![], after: &long };
+        let frame = Frame { before: vec![], after: &long, numbered: true };
         let budget = Budget { context: 200, reserved: 50, evidence: 100 };
         let error = pack(&frame, vec![], budget, Order::Canonical, &bytes).unwrap_err();
         assert_eq!(error, PackError::QuestionTooLong { needed: 400, available: 150 });

@@ -1,6 +1,6 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
-use docent::{Answer, AskEvent, AskOptions, Cancel, Citation, Kind, Order, Place, Status};
+use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status};
 
 use super::{Context, ingest, models};
 use crate::args::{self, AskArgs, Thinking};
@@ -19,18 +19,19 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         model,
         kv_type: models::kv_type(args.model.kv),
         budget: args.budget,
-        order: match args.order {
+        order: args.order.map(|order| match order {
             args::Order::Canonical => Order::Canonical,
             args::Order::Relevance => Order::Relevance,
-        },
+        }),
         temperature: args.model.temperature,
         seed: args.model.seed,
         max_tokens: args.model.max_tokens,
         max_thinking: args.model.max_thinking,
     };
-    let cancel = Cancel::from_flag(context.interrupt.flag());
     let mut screen = Screen::new(context, args.json, args.model.thinking);
-    let answer = context.library.ask(&args.question, &options, &cancel, &mut |event| screen.show(event))?;
+    let answer = context
+        .library
+        .ask(&args.question, &options, context.interrupt.cancel(), &mut |event| screen.show(event))?;
     screen.finish();
     if args.json {
         context.output.json(&answer)?;
@@ -64,7 +65,8 @@ impl<'a> Screen<'a> {
         match event {
             AskEvent::Packed { prompt_tokens, n_passages, n_left_out } => {
                 let bar = Bar::new(self.context.output.shows_progress(), Unit::Tokens);
-                let left_out = if n_left_out > 0 { format!(" ({n_left_out} left out)") } else { String::new() };
+                let left_out =
+                    if n_left_out > 0 { format!(" ({n_left_out} left out)") } else { String::new() };
                 bar.set(0, prompt_tokens as u64, format!("reading {n_passages} passages{left_out}"));
                 self.bar = Some(bar);
             }
@@ -180,8 +182,11 @@ fn location(place: &Place) -> String {
         Some(page) => format!(" page {page}"),
         None => format!(":{}", place.line_start),
     };
-    let headings =
-        if place.heading_path.is_empty() { String::new() } else { format!("  {}", place.heading_path.join(" > ")) };
+    let headings = if place.heading_path.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", place.heading_path.join(" > "))
+    };
     format!("{}{at}{}", name(&place.path), printable(&headings))
 }
 

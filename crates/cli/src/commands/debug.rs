@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use docent::ModelChoice;
-use docent_lm::{Logits, write_npy_f32};
+use docent_lm::Logits;
+use docent_lm::npy::write_npy_f32;
 
 use super::{Context, models};
 use crate::args::DebugCommand;
@@ -34,7 +35,13 @@ pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> 
 }
 
 /// Prefills `ids` in pieces of `chunk` and writes the logits of every position, or of the last.
-fn logits(model: &docent_lm::Model, ids: &[u32], chunk: usize, last: bool, out: &Path) -> anyhow::Result<Outcome> {
+fn logits(
+    model: &docent_lm::Model,
+    ids: &[u32],
+    chunk: usize,
+    last: bool,
+    out: &Path,
+) -> anyhow::Result<Outcome> {
     let mut state = model.new_state();
     let mut rows = Vec::new();
     let n_pieces = ids.len().div_ceil(chunk);

@@ -46,8 +46,9 @@ fn folder(context: &Context) -> Finding {
     Finding {
         what: "folders",
         ok: unwritable.is_none(),
-        detail: unwritable
-            .unwrap_or_else(|| format!("{} and {}", settings.data_dir.display(), settings.cache_dir.display())),
+        detail: unwritable.unwrap_or_else(|| {
+            format!("{} and {}", settings.data_dir.display(), settings.cache_dir.display())
+        }),
     }
 }
 
@@ -56,7 +57,11 @@ fn processor(context: &Context) -> Finding {
         Ok(kernels) => Finding {
             what: "processor",
             ok: true,
-            detail: format!("kernels for {}, {} threads", kernels.isa(), context.library.settings().n_threads),
+            detail: format!(
+                "kernels for {:?}, {} threads",
+                kernels.isa(),
+                context.library.settings().n_threads
+            ),
         },
         Err(error) => Finding { what: "processor", ok: false, detail: error.to_string() },
     }

@@ -15,7 +15,8 @@ use crate::progress::{Bar, Unit};
 
 pub fn add(context: &Context, args: &AddArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
-    let summary = with_progress(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
+    let summary =
+        with_progress(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
     report(context, &summary, args.json)
 }
 
@@ -27,10 +28,11 @@ pub fn update(context: &Context, args: &UpdateArgs) -> anyhow::Result<Outcome> {
 
 /// Brings the index up to date for `--in`. Says something only if there was something to do.
 pub fn look_into(context: &Context, paths: &[PathBuf]) -> anyhow::Result<Outcome> {
-    let looked = with_progress(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
+    let looked =
+        with_progress(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
     let summary = match looked {
         // A home that cannot be written can still be searched, as it is.
-        Err(docent::Error::Index(error)) if error.is_read_only() => {
+        Err(error) if error.home_is_read_only() => {
             context.output.note(format!("note: {error}; searching what was indexed before"));
             return Ok(Outcome::Done);
         }
@@ -63,7 +65,11 @@ fn draw(bar: &Bar, progress: &Progress) {
         Progress::Scanning { found } => bar.say(format!("looking: {} files", count(*found))),
         Progress::Working { files_done, files_total, bytes_done, bytes_total, path } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            bar.set(*bytes_done, *bytes_total, format!("{}/{} {name}", count(*files_done), count(*files_total)));
+            bar.set(
+                *bytes_done,
+                *bytes_total,
+                format!("{}/{} {name}", count(*files_done), count(*files_total)),
+            );
         }
     }
 }

@@ -18,7 +18,8 @@ pub fn run(context: &Context, model: &str, json: bool) -> anyhow::Result<Outcome
             .iter()
             .map(|t| json!({ "type": t.tensor_type.to_string(), "tensors": t.n_tensors, "parameters": t.n_parameters, "bytes": t.n_bytes }))
             .collect();
-        let states: Vec<_> = summary.state_bytes.iter().map(|(n, b)| json!({ "tokens": n, "bytes": b })).collect();
+        let states: Vec<_> =
+            summary.state_bytes.iter().map(|(n, b)| json!({ "tokens": n, "bytes": b })).collect();
         context.output.json(&json!({
             "path": chosen.path, "architecture": summary.architecture, "name": summary.name,
             "parameters": summary.n_parameters, "bytes": summary.file_bytes, "layers": config.n_layers,
@@ -29,8 +30,18 @@ pub fn run(context: &Context, model: &str, json: bool) -> anyhow::Result<Outcome
     }
     let output = &context.output;
     output.line(format!("{:14} {}", "file", chosen.path.display()));
-    output.line(format!("{:14} {} ({})", "architecture", summary.architecture, printable(summary.name.as_deref().unwrap_or("unnamed"))));
-    output.line(format!("{:14} {}, {}", "parameters", count(summary.n_parameters as usize), bytes(summary.file_bytes)));
+    output.line(format!(
+        "{:14} {} ({})",
+        "architecture",
+        summary.architecture,
+        printable(summary.name.as_deref().unwrap_or("unnamed"))
+    ));
+    output.line(format!(
+        "{:14} {}, {}",
+        "parameters",
+        count(summary.n_parameters as usize),
+        bytes(summary.file_bytes)
+    ));
     output.line(format!(
         "{:14} {}: {} of attention, {} of convolution; {} wide",
         "layers",
@@ -39,7 +50,12 @@ pub fn run(context: &Context, model: &str, json: bool) -> anyhow::Result<Outcome
         summary.n_conv_layers,
         count(config.n_embd)
     ));
-    output.line(format!("{:14} {} tokens, vocabulary {}", "context", count(summary.context_length), count(config.n_vocab)));
+    output.line(format!(
+        "{:14} {} tokens, vocabulary {}",
+        "context",
+        count(summary.context_length),
+        count(config.n_vocab)
+    ));
     for t in &summary.types {
         output.line(format!(
             "{:14} {} tensors, {} parameters, {}",

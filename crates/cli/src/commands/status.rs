@@ -16,7 +16,8 @@ const FEW: usize = 10;
 pub fn run(context: &Context, args: &StatusArgs) -> anyhow::Result<Outcome> {
     let inventory = context.library.inventory()?;
     let settings = context.library.settings();
-    let sizes = Sizes { index: folder_bytes(&settings.index_dir()), models: folder_bytes(&settings.models_dir()) };
+    let sizes =
+        Sizes { index: folder_bytes(&settings.index_dir()), models: folder_bytes(&settings.models_dir()) };
     if args.json {
         context.output.json(&as_json(context, &inventory, &sizes))?;
     } else {
@@ -35,8 +36,11 @@ fn as_json(context: &Context, inventory: &Inventory, sizes: &Sizes) -> serde_jso
     let not_indexed: Vec<_> = not_indexed(inventory)
         .map(|(file, fate, reason)| json!({ "path": file.stat.path, "fate": fate, "reason": reason }))
         .collect();
-    let roots: Vec<_> =
-        inventory.roots.iter().map(|root| json!({ "path": root.path, "remembered": root.remembered })).collect();
+    let roots: Vec<_> = inventory
+        .roots
+        .iter()
+        .map(|root| json!({ "path": root.path, "remembered": root.remembered }))
+        .collect();
     json!({
         "roots": roots,
         "documents": inventory.stats.n_indexed, "skipped": inventory.stats.n_skipped, "failed": inventory.stats.n_failed,
@@ -62,7 +66,12 @@ fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
         count(stats.n_chunks),
         bytes(stats.n_bytes_text)
     ));
-    output.line(format!("{:16} {} skipped, {} failed", "not indexed", count(stats.n_skipped), count(stats.n_failed)));
+    output.line(format!(
+        "{:16} {} skipped, {} failed",
+        "not indexed",
+        count(stats.n_skipped),
+        count(stats.n_failed)
+    ));
     output.line(format!("{:16} {:>9}  {}", "index", bytes(sizes.index), settings.index_dir().display()));
     output.line(format!("{:16} {:>9}  {}", "models", bytes(sizes.models), settings.models_dir().display()));
     let files: Vec<_> = not_indexed(inventory).collect();

@@ -108,7 +108,12 @@ impl Ran {
     /// Checks that the result holds `words`.
     #[track_caller]
     pub fn prints(self, words: &str) -> Self {
-        assert!(self.stdout.contains(words), "docent {} did not print {words:?}:\n{}", self.what, self.stdout);
+        assert!(
+            self.stdout.contains(words),
+            "docent {} did not print {words:?}:\n{}",
+            self.what,
+            self.stdout
+        );
         self
     }
 

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-/// A sentence longer than this (bytes) is cut at its line breaks too: a quote has to stay readable.
-const LONG: usize = 400;
+/// A sentence longer than this (bytes) is cut at its line breaks: tables and verse have no full stops, and a quote has
+/// to stay readable.
+const LONG: usize = 300;
 
 /// The sentences of `text` as byte ranges, in order, trimmed of white space; blank ones are left out.
 ///
@@ -86,14 +87,23 @@ fn starts_block(rest: &str) -> bool {
 /// Whether what came before the line break is a heading or a table row, which end with their line.
 fn heads_block(sentence: &str) -> bool {
     let sentence = sentence.trim_start();
-    sentence.starts_with(['#', '|']) || sentence.len() > LONG
+    sentence.starts_with(['#', '|'])
 }
 
 fn push_trimmed(text: &str, range: Range<usize>, ranges: &mut Vec<Range<usize>>) {
     let piece = &text[range.clone()];
     let start = range.start + (piece.len() - piece.trim_start().len());
     let end = range.start + piece.trim_end().len();
-    if start < end {
+    if end.saturating_sub(start) > LONG && text[start..end].contains('\n') {
+        let mut at = start;
+        for line in text[start..end].split_inclusive('\n') {
+            let blank = line.len() - line.trim_start().len();
+            if !line.trim().is_empty() {
+                ranges.push(at + blank..at + line.trim_end().len());
+            }
+            at += line.len();
+        }
+    } else if start < end {
         ranges.push(start..end);
     }
 }
@@ -159,6 +169,13 @@ mod tests {
             split("# Head\nText here\n- first\n- second\n1. third\n| a | b |\n| c | d |"),
             ["# Head", "Text here", "- first", "- second", "1. third", "| a | b |", "| c | d |"]
         );
+    }
+
+    #[test]
+    fn a_table_without_full_stops_is_cut_into_its_lines() {
+        let rows: Vec<String> = (0..20).map(|i| format!("F{i} fault number {i}, call a fitter")).collect();
+        let table = rows.join("\n");
+        assert_eq!(split(&table), rows);
     }
 
     #[test]

@@ -1,0 +1,73 @@
+//! A conversation with a model, without documents.
+
+use std::sync::Arc;
+
+use docent_infer::{Cancel, Engine, GenerateOptions, Session};
+use docent_lm::chat::{ChatOptions, ChatTemplate, Message};
+
+use crate::Error;
+
+/// What happens while the model replies.
+pub use docent_infer::Event as ReplyEvent;
+/// A finished reply.
+pub use docent_infer::Generated as Reply;
+
+/// A conversation: what was said, and the model's state after it. A turn computes only what is new, as far as the chat
+/// template repeats earlier turns word for word.
+pub struct Conversation {
+    engine: Arc<Engine>,
+    template: ChatTemplate,
+    options: GenerateOptions,
+    messages: Vec<Message>,
+    session: Session,
+}
+
+impl Conversation {
+    /// A conversation before its first turn.
+    ///
+    /// # Errors
+    /// A chat template that cannot be read.
+    pub fn new(engine: Arc<Engine>, options: GenerateOptions) -> Result<Self, Error> {
+        let template = template_of(&engine)?.clone();
+        let session = engine.session();
+        Ok(Self { engine, template, options, messages: Vec::new(), session })
+    }
+
+    /// Says `message` and generates the reply, piece by piece to `on_event`.
+    ///
+    /// # Errors
+    /// A conversation longer than the model's context. What was said before stays said; `message` does not.
+    pub fn say(
+        &mut self,
+        message: &str,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(ReplyEvent),
+    ) -> Result<Reply, Error> {
+        self.messages.push(Message::user(message));
+        match self.reply(cancel, on_event) {
+            Ok(reply) => {
+                self.messages.push(Message::assistant(reply.text.clone()));
+                Ok(reply)
+            }
+            Err(error) => {
+                self.messages.pop();
+                Err(error)
+            }
+        }
+    }
+
+    fn reply(&mut self, cancel: &Cancel, on_event: &mut dyn FnMut(ReplyEvent)) -> Result<Reply, Error> {
+        let tokenizer = self.engine.model().tokenizer();
+        let prompt = self.template.tokens(tokenizer, &self.messages, &ChatOptions::default())?;
+        Ok(self.engine.generate_in(&mut self.session, &prompt, &self.options, cancel, on_event)?)
+    }
+}
+
+/// The model's chat template.
+///
+/// # Errors
+/// [`Error::NoTemplate`].
+pub(crate) fn template_of(engine: &Engine) -> Result<&ChatTemplate, Error> {
+    let path = engine.model().file().path();
+    engine.model().chat_template().ok_or_else(|| Error::NoTemplate { path: path.to_owned() })
+}
