@@ -24,7 +24,7 @@ pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, 
                 let codes = &tile.codes[block * 8..][..8];
                 let (scale, total) = (x_row.scale[block], x_row.total[block]);
                 match kind {
-                    CodeKind::Offset => {
+                    CodeKind::Offset { .. } => {
                         let dots = dot(codes, q, 0);
                         for lane in 0..TILE_ROWS {
                             let with_offset = tile.offset[block][lane].mul_add(total, sum[lane]);

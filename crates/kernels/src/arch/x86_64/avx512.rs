@@ -41,9 +41,9 @@ const PANEL: usize = 6;
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
     match (tiles, kind) {
-        ([first, second], CodeKind::Offset) => by_panels::<2, false>([first, second], x, sums),
+        ([first, second], CodeKind::Offset { .. }) => by_panels::<2, false>([first, second], x, sums),
         ([first, second], CodeKind::CentredHalves) => by_panels::<2, true>([first, second], x, sums),
-        ([only], CodeKind::Offset) => by_panels::<1, false>([only], x, sums),
+        ([only], CodeKind::Offset { .. }) => by_panels::<1, false>([only], x, sums),
         ([only], CodeKind::CentredHalves) => by_panels::<1, true>([only], x, sums),
         _ => plain::multiply(kind, tiles, x, sums),
     }

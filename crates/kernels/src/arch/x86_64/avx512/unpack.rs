@@ -21,11 +21,11 @@ pub(super) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
     // functions read only inside them.
     unsafe {
         match source.format {
-            BlockFormat::Q8_0 => q8_0(rows, n_blocks, tile),
-            BlockFormat::Q4_0 => nibble_blocks::<18, 2, false, false>(rows, n_blocks, tile),
-            BlockFormat::Q4_1 => nibble_blocks::<20, 4, true, false>(rows, n_blocks, tile),
-            BlockFormat::Q5_0 => nibble_blocks::<22, 6, false, true>(rows, n_blocks, tile),
-            BlockFormat::Q5_1 => nibble_blocks::<24, 8, true, true>(rows, n_blocks, tile),
+            BlockFormat::Q8_0 => blocks_of_32::<34, 17, 8>(rows, n_blocks, tile),
+            BlockFormat::Q4_0 => blocks_of_32::<18, 9, 4>(rows, n_blocks, tile),
+            BlockFormat::Q4_1 => blocks_of_32::<20, 10, 4>(rows, n_blocks, tile),
+            BlockFormat::Q5_0 => blocks_of_32::<22, 11, 5>(rows, n_blocks, tile),
+            BlockFormat::Q5_1 => blocks_of_32::<24, 12, 5>(rows, n_blocks, tile),
             BlockFormat::Q4K => q4_k(rows, tile),
             BlockFormat::Q5K => q5_k(rows, tile),
             BlockFormat::Q6K => q6_k(rows, tile),
@@ -68,6 +68,23 @@ impl Rows {
             _mm512_unpacklo_epi64(high_even, high_odd),
             _mm512_unpackhi_epi64(high_even, high_odd),
         ]
+    }
+
+    /// `N` dwords from `offset` on, of every row; at least four.
+    ///
+    /// # Safety
+    /// Those bytes can be read.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn span<const N: usize>(self, offset: usize) -> [__m512i; N] {
+        let mut dwords = [_mm512_setzero_si512(); N];
+        for first in (0..N).step_by(4) {
+            let first = first.min(N - 4); // the last four overlap the ones before
+            // SAFETY: promised by the caller.
+            let four = unsafe { self.dwords(offset + 4 * first) };
+            dwords[first..first + 4].copy_from_slice(&four);
+        }
+        dwords
     }
 
     /// The dword at `offset` of every row.
@@ -124,50 +141,92 @@ fn high_nibbles(bytes: __m512i) -> __m512i {
     _mm512_and_si512(_mm512_srli_epi32::<4>(bytes), _mm512_set1_epi8(15))
 }
 
-/// Blocks of 32: f16 scale, 32 signed bytes.
+/// Blocks of 32 columns: f16 scale, f16 minimum where the size leaves room for it, then `FIELDS` dwords: 32 fifth bits
+/// if there are five, and nibbles; or 32 signed bytes if there are eight.
+///
+/// Two blocks together are `DWORDS` whole dwords, which are read and transposed as such: gathering the scales one by
+/// one would take as long as all the rest.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn q8_0(rows: Rows, n_blocks: usize, tile: &mut Tile) {
-    for block in 0..n_blocks {
-        let at = block * 34;
-        // SAFETY: a block is 34 bytes.
-        let (scale, parts) = unsafe { (rows.dword(at), [rows.dwords(at + 2), rows.dwords(at + 18)]) };
-        let scale = low_halves(scale);
-        store_floats(&mut tile.scale[block], scale);
-        store_floats(&mut tile.offset[block], _mm512_mul_ps(scale, _mm512_set1_ps(-128.0)));
-        for (to, codes) in tile.codes[8 * block..][..8].iter_mut().zip(parts.as_flattened()) {
-            store(to, _mm512_xor_si512(*codes, _mm512_set1_epi8(-128)));
-        }
-    }
-}
-
-/// Blocks of 32 in `BYTES`: f16 scale, f16 minimum if `MINIMUM`, 32 fifth bits if `FIFTH`, nibbles from `NIBBLES` on.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn nibble_blocks<const BYTES: usize, const NIBBLES: usize, const MINIMUM: bool, const FIFTH: bool>(
+unsafe fn blocks_of_32<const BYTES: usize, const DWORDS: usize, const FIELDS: usize>(
     rows: Rows,
     n_blocks: usize,
     tile: &mut Tile,
 ) {
-    for block in 0..n_blocks {
-        let at = block * BYTES;
-        // SAFETY: a block is `BYTES` long and ends with its 16 bytes of nibbles.
-        let (header, packed) = unsafe { (rows.dword(at), rows.dwords(at + NIBBLES)) };
-        let scale = low_halves(header);
-        let centre = _mm512_set1_ps(if FIFTH { -16.0 } else { -8.0 });
-        let offset = if MINIMUM { high_halves(header) } else { _mm512_mul_ps(scale, centre) };
-        store_floats(&mut tile.scale[block], scale);
-        store_floats(&mut tile.offset[block], offset);
-        let codes = &mut tile.codes[8 * block..][..8];
-        // SAFETY: the fifth bits are the dword before the nibbles.
-        let fifth = if FIFTH { unsafe { rows.dword(at + NIBBLES - 4) } } else { _mm512_setzero_si512() };
-        for (i, packed) in packed.into_iter().enumerate() {
-            let (mut low, mut high) = (low_nibbles(packed), high_nibbles(packed));
-            if FIFTH {
-                low = _mm512_or_si512(low, fifth_bits(fifth, i));
-                high = _mm512_or_si512(high, fifth_bits(fifth, i + 4));
+    for block in (0..n_blocks - n_blocks % 2).step_by(2) {
+        // SAFETY: the rows hold both blocks.
+        let pair = unsafe { rows.span::<DWORDS>(block * BYTES) };
+        let mut fields = [_mm512_setzero_si512(); FIELDS];
+        if BYTES.is_multiple_of(4) {
+            for second in 0..2 {
+                let header = second * BYTES / 4;
+                fields.copy_from_slice(&pair[header + 1..][..FIELDS]);
+                unpack_fields(
+                    low_halves(pair[header]),
+                    Some(high_halves(pair[header])),
+                    fields,
+                    tile,
+                    block + second,
+                );
             }
-            store(&mut codes[i], low);
-            store(&mut codes[i + 4], high);
+        } else {
+            // The first block's fields begin in the middle of a dword, the second's scale lies there.
+            let turned = pair.map(|dword| _mm512_rol_epi32::<16>(dword));
+            for (field, turned) in fields.iter_mut().zip(turned.windows(2)) {
+                *field = _mm512_mask_blend_epi16(0xaaaa_aaaa, turned[0], turned[1]);
+            }
+            unpack_fields(low_halves(pair[0]), None, fields, tile, block);
+            fields.copy_from_slice(&pair[BYTES / 4 + 1..][..FIELDS]);
+            unpack_fields(low_halves(turned[BYTES / 4]), None, fields, tile, block + 1);
         }
+    }
+    if !n_blocks.is_multiple_of(2) {
+        let (block, at) = (n_blocks - 1, (n_blocks - 1) * BYTES);
+        let mut fields = [_mm512_setzero_si512(); FIELDS];
+        // SAFETY: the rows hold this block, and a block ends with its fields.
+        let header = unsafe {
+            for (i, field) in fields.iter_mut().enumerate() {
+                *field = rows.dword(at + BYTES - 4 * (FIELDS - i));
+            }
+            rows.dword(at)
+        };
+        let minimum = BYTES.is_multiple_of(4).then(|| high_halves(header));
+        unpack_fields(low_halves(header), minimum, fields, tile, block);
+    }
+}
+
+/// Writes one block of 32 columns; without a minimum, codes are around 128, 16 or 8.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn unpack_fields<const FIELDS: usize>(
+    scale: __m512,
+    minimum: Option<__m512>,
+    fields: [__m512i; FIELDS],
+    tile: &mut Tile,
+    block: usize,
+) {
+    let centre = _mm512_set1_ps(match FIELDS {
+        8 => -128.0,
+        5 => -16.0,
+        _ => -8.0,
+    });
+    store_floats(&mut tile.scale[block], scale);
+    store_floats(&mut tile.offset[block], minimum.unwrap_or(_mm512_mul_ps(scale, centre)));
+    let codes = &mut tile.codes[8 * block..][..8];
+    if FIELDS == 8 {
+        for (to, signed) in codes.iter_mut().zip(fields) {
+            store(to, _mm512_xor_si512(signed, _mm512_set1_epi8(-128)));
+        }
+        return;
+    }
+    let (low, high) = codes.split_at_mut(4);
+    for (i, packed) in fields[FIELDS - 4..].iter().enumerate() {
+        let (mut first, mut second) = (low_nibbles(*packed), high_nibbles(*packed));
+        if FIELDS == 5 {
+            first = _mm512_or_si512(first, fifth_bits(fields[0], i));
+            second = _mm512_or_si512(second, fifth_bits(fields[0], i + 4));
+        }
+        store(&mut low[i], first);
+        store(&mut high[i], second);
     }
 }
 
