@@ -79,7 +79,15 @@ impl Model {
         }
         let chat_template = text::chat_template(file.metadata(), &tokenizer)?;
         let layout = Arc::new(Layout::new(&config, options.kv_type));
-        Ok(Self { file, config, stack, tokenizer, chat_template, layout, kernels: Arc::clone(&options.kernels) })
+        Ok(Self {
+            file,
+            config,
+            stack,
+            tokenizer,
+            chat_template,
+            layout,
+            kernels: Arc::clone(&options.kernels),
+        })
     }
 
     /// The model's shape.

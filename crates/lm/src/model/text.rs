@@ -28,7 +28,10 @@ pub(super) fn tokenizer(metadata: &Metadata) -> Result<Tokenizer, LmError> {
 }
 
 /// Reads `tokenizer.chat_template`. A file without one speaks ChatML if its vocabulary can.
-pub(super) fn chat_template(metadata: &Metadata, tokenizer: &Tokenizer) -> Result<Option<ChatTemplate>, LmError> {
+pub(super) fn chat_template(
+    metadata: &Metadata,
+    tokenizer: &Tokenizer,
+) -> Result<Option<ChatTemplate>, LmError> {
     let source = metadata.string("tokenizer.chat_template")?;
     if source.is_none() && tokenizer.token_id("<|im_start|>").is_none() {
         return Ok(None);
