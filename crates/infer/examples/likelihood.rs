@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [model, text] = places.as_slice() else {
         return Err("usage: likelihood MODEL.gguf TEXT [--ids IDS] [--kv f32|f16]".into());
     };
-    let engine = Engine::open(&PathBuf::from(model), &EngineOptions { kv_type, kernels: Settings::default() })?;
+    let engine =
+        Engine::open(&PathBuf::from(model), &EngineOptions { kv_type, kernels: Settings::default() })?;
     let ids = engine.model().tokenizer().encode(&std::fs::read_to_string(text)?);
     if let Some(path) = ids_to {
         let ids: Vec<String> = ids.iter().map(u32::to_string).collect();

@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| engine.model().tokenizer().encode(text)).collect();
     let n_bytes: usize = texts.iter().map(String::len).sum();
     eprintln!("opened in {opened:?}; {n_bytes} bytes in {:?}", started.elapsed());
-    let n_changed = texts.iter().zip(&ids).filter(|(text, ids)| engine.model().tokenizer().decode(ids) != **text);
+    let n_changed =
+        texts.iter().zip(&ids).filter(|(text, ids)| engine.model().tokenizer().decode(ids) != **text);
     eprintln!("{} texts do not survive the round trip", n_changed.count());
     println!("{}", serde_json::to_string(&ids)?);
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use docent_kernels::{Kernels, KvType, Settings};
 use docent_lm::{Model, ModelOptions};
 
+use crate::constraint::Grammars;
 use crate::generate::{Event, GenerateOptions, Generated, generate_in};
 use crate::session::Session;
 use crate::{Cancel, InferError};
@@ -23,6 +24,7 @@ pub struct EngineOptions {
 #[derive(Debug, Clone)]
 pub struct Engine {
     model: Arc<Model>,
+    grammars: Grammars,
 }
 
 impl Engine {
@@ -38,7 +40,7 @@ impl Engine {
 
     /// An engine on a model that is open already.
     pub fn new(model: Arc<Model>) -> Self {
-        Engine { model }
+        Engine { model, grammars: Grammars::default() }
     }
 
     /// The model.
@@ -79,6 +81,10 @@ impl Engine {
         cancel: &Cancel,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Generated, InferError> {
-        generate_in(&self.model, session, prompt, options, cancel, on_event)
+        let constraint = match &options.json_schema {
+            Some(schema) => Some(self.grammars.json(self.model.tokenizer(), schema)?),
+            None => None,
+        };
+        generate_in(&self.model, session, prompt, options, constraint, cancel, on_event)
     }
 }

@@ -33,6 +33,9 @@ pub enum InferError {
         /// Tokens before them.
         n_tokens: usize,
     },
+    /// A JSON schema that answers cannot be held to.
+    #[error("the JSON schema cannot be used: {0}")]
+    Schema(String),
     /// A likelihood needs a token and one before it.
     #[error("a likelihood needs at least two tokens, {0} were given")]
     TooFewTokens(usize),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use docent_lm::tokenizer::{DecodeStream, TokenKind, Tokenizer};
 use docent_lm::{LmError, Model};
 
+use crate::constraint::Constraint;
 use crate::sampling::{Sampler, Sampling};
 use crate::session::Session;
 use crate::thinking::{Part, Splitter};
@@ -23,6 +24,8 @@ pub struct GenerateOptions {
     pub max_thinking: Option<usize>,
     /// Tokens that end the answer besides those that the tokenizer knows ([`Tokenizer::stop_ids`]).
     pub stop_tokens: Vec<u32>,
+    /// The answer (not the thinking) is JSON of this schema; `max_tokens` may still break it off.
+    pub json_schema: Option<serde_json::Value>,
 }
 
 impl Default for GenerateOptions {
@@ -32,6 +35,7 @@ impl Default for GenerateOptions {
             max_tokens: 1024,
             max_thinking: None,
             stop_tokens: Vec::new(),
+            json_schema: None,
         }
     }
 }
@@ -108,11 +112,12 @@ pub struct Generated {
 ///
 /// # Errors
 /// [`InferError`]: the prompt is empty or too long, or the model fails. A cancelled generation is not an error.
-pub fn generate_in(
+pub(crate) fn generate_in(
     model: &Model,
     session: &mut Session,
     prompt: &[u32],
     options: &GenerateOptions,
+    constraint: Option<Constraint>,
     cancel: &Cancel,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Generated, InferError> {
@@ -123,8 +128,9 @@ pub fn generate_in(
     let started = Instant::now();
     let mut writer = Writer::new(model.tokenizer(), prompt, on_event);
     writer.usage.prompt_tokens = prompt.len();
-    let n_before = session.tokens().len();
+    let n_cached = &mut writer.usage.cached_tokens;
     let synced = session.sync(model, prompt, &mut |done, total| {
+        *n_cached = prompt.len() - total;
         (writer.on_event)(Event::Prefill { done, total });
         if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -133,15 +139,18 @@ pub fn generate_in(
     let synced = match synced {
         Ok(synced) => synced,
         Err(InferError::Model(LmError::Cancelled)) => {
-            writer.usage.cached_tokens = n_before.min(session.tokens().len());
             return Ok(writer.finish(Finish::Cancelled, timing));
         }
         Err(error) => return Err(error),
     };
     writer.usage.cached_tokens = synced.n_cached;
 
-    let mut decode =
-        Decode { sampler: Sampler::new(options.sampling.clone()), forced: VecDeque::new(), closed: false };
+    let mut decode = Decode {
+        sampler: Sampler::new(options.sampling.clone()),
+        constraint,
+        forced: VecDeque::new(),
+        closed: false,
+    };
     let mut logits = synced.logits;
     let finish = loop {
         if cancel.is_cancelled() {
@@ -150,15 +159,25 @@ pub fn generate_in(
         if writer.tokens.len() >= options.max_tokens {
             break Finish::Length;
         }
+        if decode.constraint.as_ref().is_some_and(Constraint::is_complete) {
+            break Finish::Stop;
+        }
         let n_tokens = session.tokens().len();
-        let token = decode.next(&mut logits, &writer, options).ok_or(InferError::NoLogits { n_tokens })?;
+        let next = decode.next(&mut logits, &writer, options)?.ok_or(InferError::NoLogits { n_tokens })?;
+        let token = next.token;
         if timing.time_to_first_token_s == 0.0 {
             timing.time_to_first_token_s = started.elapsed().as_secs_f64();
         }
         if model.tokenizer().stop_ids().contains(&token) || options.stop_tokens.contains(&token) {
             break Finish::Stop;
         }
+        let was_thinking = writer.splitter.is_thinking();
         writer.push(token);
+        if !(was_thinking || writer.splitter.is_thinking() || next.is_forced)
+            && let Some(constraint) = &mut decode.constraint
+        {
+            constraint.accept(token)?;
+        }
         // The last token's logits are not needed, but its place in the state is: the session holds what was said.
         if n_tokens >= context_length {
             break Finish::Length;
@@ -172,13 +191,25 @@ pub fn generate_in(
 /// Chooses tokens: the sampler's, or those that end a thinking that went on too long.
 struct Decode {
     sampler: Sampler,
+    constraint: Option<Constraint>,
     forced: VecDeque<u32>,
     /// Whether `</think>` was forced already.
     closed: bool,
 }
 
+struct Next {
+    token: u32,
+    is_forced: bool,
+}
+
 impl Decode {
-    fn next(&mut self, logits: &mut [f32], writer: &Writer, options: &GenerateOptions) -> Option<u32> {
+    /// The next token, or `None` if no logit is usable.
+    fn next(
+        &mut self,
+        logits: &mut [f32],
+        writer: &Writer,
+        options: &GenerateOptions,
+    ) -> Result<Option<Next>, InferError> {
         let is_over = options.max_thinking.is_some_and(|max| writer.usage.thinking_tokens >= max);
         if is_over && writer.splitter.is_thinking() && !self.closed {
             self.forced.extend(writer.tokenizer.encode_template("\n</think>\n\n"));
@@ -186,9 +217,12 @@ impl Decode {
         }
         if let Some(token) = self.forced.pop_front() {
             self.sampler.accept(token);
-            return Some(token);
+            return Ok(Some(Next { token, is_forced: true }));
         }
-        self.sampler.next(logits)
+        if let Some(constraint) = self.constraint.as_mut().filter(|_| !writer.splitter.is_thinking()) {
+            constraint.mask(logits, writer.tokens.is_empty())?;
+        }
+        Ok(self.sampler.next(logits).map(|token| Next { token, is_forced: false }))
     }
 }
 

@@ -5,6 +5,7 @@
 //! session     tokens and the state after them: goes to a prompt with as little work as possible
 //! generate    the loop: prompt, tokens, thinking and answer, why it ended
 //! sampling    logits to a token          thinking   <think> apart from the answer
+//! constraint  answers that are JSON of a schema
 //! likelihood  how well a model predicts a text
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! prints; a clock is read for the timing alone.
 
 mod cancel;
+mod constraint;
 mod engine;
 mod error;
 mod generate;
@@ -24,7 +26,7 @@ mod thinking;
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineOptions};
 pub use error::InferError;
-pub use generate::{Event, Finish, GenerateOptions, Generated, Timing, Usage, generate_in};
+pub use generate::{Event, Finish, GenerateOptions, Generated, Timing, Usage};
 pub use likelihood::mean_nll;
 pub use sampling::{Sampler, Sampling};
 pub use session::{Session, Synced};

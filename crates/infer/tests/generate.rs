@@ -247,3 +247,56 @@ fn likelihood_is_that_of_the_logits_and_independent_of_slices() {
     assert!((seen - nll).abs() < 1e-9, "{seen} for {nll}");
     assert!(matches!(mean_nll(model, &tokens[..1]), Err(InferError::TooFewTokens(1))));
 }
+
+/// Answers of the model held to `schema`, whatever its random weights would like to say.
+fn held_to(engine: &Engine, schema: &serde_json::Value, prompt_text: &str, seed: u64) -> Generated {
+    let sampling = Sampling { temperature: 1.5, seed, ..Sampling::default() };
+    let json_schema = Some(schema.clone());
+    generate(engine, &prompt(engine, prompt_text), &GenerateOptions { sampling, json_schema, ..options(300) })
+}
+
+#[test]
+fn an_answer_held_to_a_schema_is_json_of_it() {
+    let engine = engine();
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "kind": { "enum": ["yes", "no \"quoted\" né"] },
+            "sure": { "type": "boolean" },
+            "pages": { "type": "array", "items": { "enum": [1, 22] }, "maxItems": 3 }
+        },
+        "required": ["kind", "sure", "pages"],
+        "additionalProperties": false
+    });
+    for seed in 0..10 {
+        let done = held_to(&engine, &schema, "<|im_start|>assistant\n", seed);
+        assert_eq!(done.finish, Finish::Stop, "{}", done.text);
+        let answer: serde_json::Value = serde_json::from_str(&done.text).expect(&done.text);
+        assert!(["yes", "no \"quoted\" né"].contains(&answer["kind"].as_str().unwrap()));
+        assert!(answer["sure"].is_boolean() && answer["pages"].as_array().unwrap().len() <= 3);
+        assert_eq!(answer.as_object().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn thinking_comes_before_the_schema() {
+    let engine = engine();
+    let schema = serde_json::json!({ "enum": ["a", "b"] });
+    let sampling = Sampling { temperature: 1.0, seed: 5, ..Sampling::default() };
+    let bounded =
+        GenerateOptions { max_thinking: Some(6), json_schema: Some(schema), sampling, ..options(60) };
+    let done = generate(&engine, &prompt(&engine, "<|im_start|>assistant\n<think>\n"), &bounded);
+    assert!(done.usage.thinking_tokens >= 6 && !done.thinking.is_empty());
+    assert!(["\"a\"", "\"b\""].contains(&done.text.as_str()), "{:?}", done.text);
+}
+
+#[test]
+fn a_schema_that_cannot_be_met_is_an_error() {
+    let engine = engine();
+    for schema in [serde_json::json!("text"), serde_json::json!({ "type": "martian" })] {
+        let json_schema = Some(schema);
+        let options = GenerateOptions { json_schema, ..options(5) };
+        let result = engine.generate(&prompt(&engine, "x"), &options, &Cancel::new(), &mut |_| {});
+        assert!(matches!(result, Err(InferError::Schema(_))), "{result:?}");
+    }
+}
