@@ -104,6 +104,7 @@ impl<'a> TileSource<'a> {
 }
 
 /// Unpacks integer codes; rows the matrix does not have become zeros.
+#[inline(always)]
 pub(crate) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
     let mut chunk = RowChunk { codes: [0; CHUNK_COLS], scale: [0.0; 16], offset: [0.0; 8] };
     for row in 0..source.n_rows {
@@ -122,11 +123,14 @@ pub(crate) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
 }
 
 /// Unpacks float weights; rows the matrix does not have become zeros.
+#[inline(always)]
 pub(crate) fn unpack_floats(source: &TileSource<'_>, tile: &mut FloatTile) {
+    let mut values = [0.0; FLOAT_CHUNK_COLS];
+    let values = &mut values[..source.n_cols];
     for row in 0..source.n_rows {
-        let lanes = tile.weights.iter_mut().map(|lanes| &mut lanes[row]);
-        for (out, value) in lanes.zip(floats_of(source.format, source.chunk(row))) {
-            *out = value;
+        read_floats(source.format, source.chunk(row), values);
+        for (lanes, value) in tile.weights.iter_mut().zip(&*values) {
+            lanes[row] = *value;
         }
     }
     for lanes in &mut tile.weights {
@@ -134,25 +138,26 @@ pub(crate) fn unpack_floats(source: &TileSource<'_>, tile: &mut FloatTile) {
     }
 }
 
-/// The values of a row of a float format.
+/// The values of (a part of) a row of a float format.
 #[inline(always)]
-fn floats_of(format: BlockFormat, bytes: &[u8]) -> impl Iterator<Item = f32> {
-    let size = format.block_bytes();
-    bytes.chunks_exact(size).map(move |value| match format {
-        BlockFormat::F16 => f16_to_f32(u16::from_le_bytes([value[0], value[1]])),
-        BlockFormat::BF16 => bf16_to_f32(u16::from_le_bytes([value[0], value[1]])),
-        _ => f32::from_le_bytes([value[0], value[1], value[2], value[3]]),
-    })
+fn read_floats(format: BlockFormat, bytes: &[u8], out: &mut [f32]) {
+    let (halves, singles) = (bytes.as_chunks::<2>().0, bytes.as_chunks::<4>().0);
+    match format {
+        BlockFormat::F16 => {
+            out.iter_mut().zip(halves).for_each(|(out, half)| *out = f16_to_f32(u16::from_le_bytes(*half)));
+        }
+        BlockFormat::BF16 => {
+            out.iter_mut().zip(halves).for_each(|(out, half)| *out = bf16_to_f32(u16::from_le_bytes(*half)));
+        }
+        _ => out.iter_mut().zip(singles).for_each(|(out, single)| *out = f32::from_le_bytes(*single)),
+    }
 }
 
 /// Writes one row of a matrix as floats, rounded as gguf-py rounds them: scale * (code - centre), or
 /// scale * code + minimum.
 pub(crate) fn dequantise_row(format: BlockFormat, bytes: &[u8], out: &mut [f32]) {
     if format.code_kind().is_none() {
-        for (out, value) in out.iter_mut().zip(floats_of(format, bytes)) {
-            *out = value;
-        }
-        return;
+        return read_floats(format, bytes, out);
     }
     let columns_per_scale = if format == BlockFormat::Q6K { 16 } else { 32 };
     // A chunk of the 32-column formats is eight blocks, or what is left at the end of the row.
@@ -175,6 +180,7 @@ fn f16_at(bytes: &[u8], at: usize) -> f32 {
 }
 
 /// The codes, scales and offsets of up to 256 columns of a row.
+#[inline(always)]
 fn unpack_row(format: BlockFormat, bytes: &[u8], chunk: &mut RowChunk) {
     match format {
         BlockFormat::Q4K => unpack_q4_k(bytes, chunk),
@@ -194,6 +200,7 @@ fn unpack_row(format: BlockFormat, bytes: &[u8], chunk: &mut RowChunk) {
 }
 
 /// One block of a 32-column format: scale and offset, with the codes written to `codes`.
+#[inline(always)]
 fn unpack_block32(format: BlockFormat, block: &[u8], codes: &mut [u8]) -> (f32, f32) {
     let scale = f16_at(block, 0);
     let centred = -(scale * f32::from(format.centre().unwrap_or_default()));
@@ -226,6 +233,7 @@ fn unpack_block32(format: BlockFormat, block: &[u8], codes: &mut [u8]) -> (f32, 
 }
 
 /// Low nibbles are the first half of the columns, high nibbles the second.
+#[inline(always)]
 fn nibbles(packed: &[u8], codes: &mut [u8]) {
     let (low, high) = codes.split_at_mut(packed.len());
     for ((low, high), byte) in low.iter_mut().zip(high).zip(packed) {
@@ -234,6 +242,7 @@ fn nibbles(packed: &[u8], codes: &mut [u8]) {
 }
 
 /// Bit `i` of the little-endian dword is bit 4 of code `i`.
+#[inline(always)]
 fn add_fifth_bits(bits: &[u8], codes: &mut [u8]) {
     for (col, code) in codes.iter_mut().enumerate() {
         *code |= (bits[col / 8] >> (col % 8) & 1) << 4;
@@ -252,6 +261,7 @@ fn scales_and_minimums(packed: &[u8]) -> ([u8; 8], [u8; 8]) {
     (scales, minimums)
 }
 
+#[inline(always)]
 fn set_k_scales(block: &[u8], chunk: &mut RowChunk) {
     let (d, d_min) = (f16_at(block, 0), f16_at(block, 2));
     let (scales, minimums) = scales_and_minimums(&block[4..16]);
@@ -262,6 +272,7 @@ fn set_k_scales(block: &[u8], chunk: &mut RowChunk) {
 }
 
 /// d, d_min, 12 bytes of scales, then 4 x 32 bytes: low nibbles are one sub-block of 32, high nibbles the next.
+#[inline(always)]
 fn unpack_q4_k(block: &[u8], chunk: &mut RowChunk) {
     set_k_scales(block, chunk);
     for (packed, codes) in block[16..].chunks_exact(32).zip(chunk.codes.chunks_exact_mut(64)) {
@@ -270,6 +281,7 @@ fn unpack_q4_k(block: &[u8], chunk: &mut RowChunk) {
 }
 
 /// As Q4_K with 32 bytes of fifth bits before the nibbles: bit `s` of byte `i` belongs to column `i` of sub-block `s`.
+#[inline(always)]
 fn unpack_q5_k(block: &[u8], chunk: &mut RowChunk) {
     set_k_scales(block, chunk);
     for (packed, codes) in block[48..].chunks_exact(32).zip(chunk.codes.chunks_exact_mut(64)) {
@@ -284,6 +296,7 @@ fn unpack_q5_k(block: &[u8], chunk: &mut RowChunk) {
 
 /// 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d; each half of the block holds 128 columns:
 /// four runs of 32 whose nibbles are low, low, high, high and whose bit pairs are 0, 1, 2, 3 of the same 32 bytes.
+#[inline(always)]
 fn unpack_q6_k(block: &[u8], chunk: &mut RowChunk) {
     let (low, rest) = block.split_at(128);
     let (high, rest) = rest.split_at(64);
