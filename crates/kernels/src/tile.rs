@@ -109,8 +109,9 @@ pub(crate) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
     let mut chunk = RowChunk { codes: [0; CHUNK_COLS], scale: [0.0; 16], offset: [0.0; 8] };
     for row in 0..source.n_rows {
         unpack_row(source.format, source.chunk(row), &mut chunk);
-        for (group, codes) in tile.codes.iter_mut().zip(chunk.codes.chunks_exact(4)).take(source.n_cols / 4) {
-            group[4 * row..][..4].copy_from_slice(codes);
+        // All 64 groups, also those behind the end of the row, which are never looked at: a loop of known length.
+        for (group, codes) in tile.codes.iter_mut().zip(chunk.codes.as_chunks::<4>().0) {
+            group.as_chunks_mut::<4>().0[row] = *codes;
         }
         for (lanes, value) in tile.scale.iter_mut().zip(chunk.scale) {
             lanes[row] = value;
@@ -204,48 +205,37 @@ fn unpack_row(format: BlockFormat, bytes: &[u8], chunk: &mut RowChunk) {
 fn unpack_block32(format: BlockFormat, block: &[u8], codes: &mut [u8]) -> (f32, f32) {
     let scale = f16_at(block, 0);
     let centred = -(scale * f32::from(format.centre().unwrap_or_default()));
-    match format {
-        BlockFormat::Q8_0 => {
-            for (code, byte) in codes.iter_mut().zip(&block[2..]) {
-                *code = byte ^ 0x80;
-            }
-            (scale, centred)
+    let codes: &mut [u8; BLOCK] = codes.try_into().expect("a block's codes");
+    if format == BlockFormat::Q8_0 {
+        for (code, byte) in codes.iter_mut().zip(&block[2..]) {
+            *code = byte ^ 0x80;
         }
-        BlockFormat::Q4_0 => {
-            nibbles(&block[2..], codes);
-            (scale, centred)
-        }
-        BlockFormat::Q4_1 => {
-            nibbles(&block[4..], codes);
-            (scale, f16_at(block, 2))
-        }
-        BlockFormat::Q5_0 => {
-            nibbles(&block[6..], codes);
-            add_fifth_bits(&block[2..6], codes);
-            (scale, centred)
-        }
-        _ => {
-            nibbles(&block[8..], codes);
-            add_fifth_bits(&block[4..8], codes);
-            (scale, f16_at(block, 2))
-        }
+        return (scale, centred);
     }
+    let (header, packed) = block.split_last_chunk::<16>().expect("a block ends with 16 bytes of nibbles");
+    nibbles(packed, codes);
+    if let BlockFormat::Q5_0 | BlockFormat::Q5_1 = format {
+        add_fifth_bits(header.last_chunk().expect("fifth bits lie before the nibbles"), codes);
+    }
+    let minimum = matches!(format, BlockFormat::Q4_1 | BlockFormat::Q5_1);
+    (scale, if minimum { f16_at(block, 2) } else { centred })
 }
 
 /// Low nibbles are the first half of the columns, high nibbles the second.
 #[inline(always)]
-fn nibbles(packed: &[u8], codes: &mut [u8]) {
-    let (low, high) = codes.split_at_mut(packed.len());
-    for ((low, high), byte) in low.iter_mut().zip(high).zip(packed) {
-        (*low, *high) = (byte & 15, byte >> 4);
+fn nibbles<const N: usize>(packed: &[u8; N], codes: &mut [u8]) {
+    let (low, high) = codes.split_at_mut(N);
+    for i in 0..N {
+        (low[i], high[i]) = (packed[i] & 15, packed[i] >> 4);
     }
 }
 
 /// Bit `i` of the little-endian dword is bit 4 of code `i`.
 #[inline(always)]
-fn add_fifth_bits(bits: &[u8], codes: &mut [u8]) {
+fn add_fifth_bits(bits: &[u8; 4], codes: &mut [u8; BLOCK]) {
+    let bits = u32::from_le_bytes(*bits);
     for (col, code) in codes.iter_mut().enumerate() {
-        *code |= (bits[col / 8] >> (col % 8) & 1) << 4;
+        *code |= ((bits >> col) as u8 & 1) << 4;
     }
 }
 
@@ -275,7 +265,7 @@ fn set_k_scales(block: &[u8], chunk: &mut RowChunk) {
 #[inline(always)]
 fn unpack_q4_k(block: &[u8], chunk: &mut RowChunk) {
     set_k_scales(block, chunk);
-    for (packed, codes) in block[16..].chunks_exact(32).zip(chunk.codes.chunks_exact_mut(64)) {
+    for (packed, codes) in block[16..].as_chunks::<32>().0.iter().zip(chunk.codes.chunks_exact_mut(64)) {
         nibbles(packed, codes);
     }
 }
@@ -284,7 +274,7 @@ fn unpack_q4_k(block: &[u8], chunk: &mut RowChunk) {
 #[inline(always)]
 fn unpack_q5_k(block: &[u8], chunk: &mut RowChunk) {
     set_k_scales(block, chunk);
-    for (packed, codes) in block[48..].chunks_exact(32).zip(chunk.codes.chunks_exact_mut(64)) {
+    for (packed, codes) in block[48..].as_chunks::<32>().0.iter().zip(chunk.codes.chunks_exact_mut(64)) {
         nibbles(packed, codes);
     }
     for (sub_block, codes) in chunk.codes.chunks_exact_mut(32).enumerate() {
