@@ -32,6 +32,8 @@ pub enum Format {
     Ods,
     /// EPUB books.
     Epub,
+    /// Comma- or tab-separated tables.
+    Csv,
     /// Jupyter notebooks (`.ipynb`).
     Notebook,
     /// Source code, configuration and data written as text.
@@ -53,6 +55,7 @@ impl Format {
             Self::Odp => "odp",
             Self::Ods => "ods",
             Self::Epub => "epub",
+            Self::Csv => "csv",
             Self::Notebook => "notebook",
             Self::Code => "code",
         }
@@ -112,7 +115,6 @@ const LANGUAGES: &[(&str, &[&str])] = &[
     ("cpp", &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "ino", "cu", "cuh"]),
     ("csharp", &["cs"]),
     ("css", &["css", "scss", "sass", "less"]),
-    ("csv", &["csv", "tsv"]),
     ("d", &["d"]),
     ("dart", &["dart"]),
     ("diff", &["diff", "patch"]),
@@ -208,6 +210,7 @@ pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
     let by_name = match extension.as_deref() {
         Some("md" | "markdown" | "mkd" | "mdown" | "mdx" | "rmd" | "qmd") => Some(Format::Markdown),
         Some("html" | "htm" | "xhtml" | "xht" | "shtml") => Some(Format::Html),
+        Some("csv" | "tsv") => Some(Format::Csv),
         Some("ipynb") => Some(Format::Notebook),
         Some("svg") => return Err(ExtractError::skipped("picture (SVG)")),
         _ if code_language(path).is_some() => Some(Format::Code),

@@ -13,6 +13,7 @@
 
 mod code;
 mod container;
+mod csv;
 mod decode;
 mod detect;
 mod document;
@@ -76,6 +77,7 @@ fn read_as(format: Format, path: &Path, bytes: &[u8], limits: &Limits) -> Result
         Format::Xlsx => xlsx::extract(bytes, limits),
         Format::Odt | Format::Odp | Format::Ods => odf::extract(bytes, format, limits),
         Format::Epub => epub::extract(bytes, limits),
+        Format::Csv => Ok(csv::extract(decode::decode(bytes)?)),
         Format::Notebook => notebook::extract(&decode::decode(bytes)?),
         Format::Code => Ok(code::extract(decode::decode(bytes)?, detect::code_language(path))),
     }

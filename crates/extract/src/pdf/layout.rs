@@ -375,6 +375,7 @@ fn add_region(region: Vec<Segment>, out: &mut Vec<Line>) {
     let mut above: Option<(f64, f64, f64, f64)> = None;
     for row in rows {
         let text = row.iter().map(|s| s.text.trim()).collect::<Vec<_>>().join("   ");
+        let text = if is_right_to_left(&text) { logical(&text) } else { text };
         let size = row.iter().map(|s| s.size).fold(0.0, f64::max);
         let (start, end, across) = (row[0].start, row[row.len() - 1].end, row[0].across);
         let begins = match above {
@@ -393,6 +394,32 @@ fn add_region(region: Vec<Segment>, out: &mut Vec<Line>) {
         out.push(Line { text, size, across, begins });
         above = Some((start, end, across, size));
     }
+}
+
+/// Whether most letters of a line are Hebrew or Arabic.
+fn is_right_to_left(line: &str) -> bool {
+    let n_right_to_left = line.chars().filter(|c| reads_right_to_left(*c)).count();
+    n_right_to_left * 2 > line.chars().filter(|c| c.is_alphabetic()).count()
+}
+
+fn reads_right_to_left(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+}
+
+/// A line of a right-to-left script, from the order it is seen in to the order it is read in: turned round, but for the runs of
+/// digits and Latin words in it. (Not the whole bidirectional algorithm, which goes the other way.)
+fn logical(line: &str) -> String {
+    let mut out: Vec<char> = Vec::with_capacity(line.len());
+    let turned: Vec<char> = line.chars().rev().collect();
+    for run in turned.chunk_by(|a, b| is_forward(*a) == is_forward(*b)) {
+        if is_forward(run[0]) { out.extend(run.iter().rev()) } else { out.extend(run) }
+    }
+    // Shaped letters become plain ones.
+    unicode_normalization::UnicodeNormalization::nfkc(out.into_iter()).collect()
+}
+
+fn is_forward(c: char) -> bool {
+    c.is_alphanumeric() && !reads_right_to_left(c)
 }
 
 /// Whether a sentence goes on from the foot of one column to the head of the next.
@@ -464,6 +491,11 @@ mod tests {
             }));
         }
         assert_eq!(texts(glyphs), ["upright", "縦書きの文", "二行目です", "turned"]);
+    }
+
+    #[test]
+    fn hebrew_is_given_in_reading_order() {
+        assert_eq!(texts(set("2024 םלוע םולש", 50.0, 100.0)), ["שלום עולם 2024"]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! hayro parses and interprets without unsafe code and mends what it can (broken cross-references, wrong lengths). It draws to a
 //! device; ours notes each glyph's characters, place, size and direction, and looks at no outline, picture or path.
 //!
-//! Chosen by measurement over pdf_oxide (as good, but 570,000 lines with what it needs, minutes of compiling) and pdf-extract (panics on
-//! bad files, no vertical text, words torn apart in some producers' files).
+//! Chosen for what it weighs and what it reads: pdf_oxide brings 570,000 lines and minutes of compiling; pdf-extract panics on
+//! bad files and tears words apart in some producers' files. Against poppler's `pdftotext` on nine manuals of Debian's documentation packages
+//! (LaTeX, groff, DocBook, Sphinx; English, Japanese, Russian) the median word F1 is 0.99 and the median bigram F1 0.98.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,7 @@ use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect};
 use hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
-    InterpreterSettings, RenderContent, SoftMask, TransformExt, interpret_page,
+    InterpreterSettings, SoftMask, TransformExt, interpret_page,
 };
 
 use super::layout::{Direction, Glyph, Line, lines};
@@ -62,8 +63,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw, ExtractError> {
         LoadPdfError::Invalid => ExtractError::failed("broken PDF: no pages can be found in it"),
     })?;
     let title = pdf.metadata().title.as_deref().map(text_string).filter(|title| is_meant(title));
-    let settings =
-        InterpreterSettings { render_content: RenderContent::PAGE, ..InterpreterSettings::default() };
+    let settings = InterpreterSettings::default();
     let cache = InterpreterCache::new();
     let mut raw = Raw { title, pages: Vec::new(), outline: outline(&pdf), n_unreadable: 0 };
     for page in pdf.pages().iter().take(MAX_PAGES) {
@@ -143,13 +143,9 @@ impl<'a> Device<'a> for Notes {
         let is_type3 = run.glyphs().first().is_some_and(|glyph| matches!(**glyph, Drawn::Type3(_)));
         let scale = if is_type3 { self.type3_scale(run) } else { 1.0 };
         for glyph in run.glyphs() {
-            let text = match glyph.as_unicode() {
-                Some(BfString::Char(c)) => c.to_string(),
-                Some(BfString::String(text)) => text,
-                None => {
-                    self.n_unreadable += 1;
-                    continue;
-                }
+            let Some(text) = characters(glyph) else {
+                self.n_unreadable += 1;
+                continue;
             };
             let advance = match &**glyph {
                 Drawn::Outline(outline) => f64::from(outline.advance_width().unwrap_or(500.0)),
@@ -166,6 +162,23 @@ impl<'a> Device<'a> for Notes {
     fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {}
     fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
+}
+
+/// The characters a glyph stands for. TeX's bitmap fonts (Type 3) name their glyphs by number alone; their codes are ASCII, with the
+/// ligatures where TeX's text encoding has them (The TeXbook, appendix F).
+fn characters(glyph: &Drawn<'_>) -> Option<String> {
+    match glyph.as_unicode() {
+        Some(BfString::Char(c)) => return Some(c.to_string()),
+        Some(BfString::String(text)) => return Some(text),
+        None => {}
+    }
+    match (glyph, glyph.char_code()) {
+        (Drawn::Type3(_), code @ 0x20..=0x7e) => char::from_u32(code).map(String::from),
+        (Drawn::Type3(_), code @ 0x0b..=0x0f) => {
+            Some(["ff", "fi", "fl", "ffi", "ffl"][code as usize - 0x0b].to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// The document outline (ISO 32000-1, 12.3.3), flattened in order. Walked with a list of what is left to do, not by recursion, and never

@@ -135,6 +135,7 @@ fn write_page(page_idx: usize, lines: &[Line], headings: &mut Headings, words: &
         // A heading of two lines goes on in the same size without a gap.
         if let Some((words, _, size)) = &mut heading
             && !line.begins
+            && headings.are_set_in(line.size)
             && (line.size - *size).abs() < 0.1
         {
             words.push(' ');
@@ -264,6 +265,11 @@ impl Headings {
         }
         by_title.remove("");
         Self { outline: by_title, sizes: heading_sizes(pages) }
+    }
+
+    /// Whether only headings are set in this size.
+    fn are_set_in(&self, size: f64) -> bool {
+        self.sizes.contains(&tenths(size))
     }
 
     /// The level of a line that is a heading. `stands_alone` says that it is a paragraph of its own.

@@ -1,0 +1,199 @@
+//! What holds for any input whatsoever: spans are spans, texts are the file, and nothing crashes.
+
+use std::path::Path;
+
+use docent_extract::{BlockKind, Document, Limits, extract};
+use proptest::prelude::*;
+
+/// A name for each reader of text.
+const NAMES: &[&str] =
+    &["a.txt", "a.md", "a.html", "a.rs", "a.py", "a.json", "a.csv", "a", "a.ipynb", "a.xhtml"];
+
+fn read_all(bytes: &[u8]) {
+    for name in NAMES {
+        let Ok(document) = extract(Path::new(name), bytes, &Limits::default()) else { continue };
+        assert_eq!(document.check(), Ok(()), "{name}");
+        if document.same_as_file {
+            assert_eq!(document.text.as_bytes(), bytes, "{name}");
+        }
+    }
+}
+
+fn read(name: &str, text: &str) -> Document {
+    let document = extract(Path::new(name), text.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(document.check(), Ok(()));
+    document
+}
+
+/// Strings made of what the readers look for, so that their corners are met.
+fn markup() -> impl Strategy<Value = String> {
+    let parts = prop::sample::select(vec![
+        "# ",
+        "## ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "- ",
+        "1. ",
+        "  ",
+        "    ",
+        "\t",
+        "> ",
+        "```",
+        "```rust\n",
+        "| a | b |\n",
+        "|---|---|\n",
+        "---\n",
+        "===\n",
+        "<div>",
+        "</div>",
+        "<p>",
+        "<p",
+        "<table>",
+        "<tr>",
+        "<td>",
+        "</table>",
+        "<ul><li>",
+        "</ul>",
+        "<pre>",
+        "</pre>",
+        "<h1>",
+        "</h1>",
+        "<script>",
+        "</script>",
+        "<nav>",
+        "<title>",
+        "</title>",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "&amp;",
+        "&#",
+        "&",
+        "<",
+        ">",
+        "\"",
+        "'",
+        "=",
+        "word",
+        "é",
+        "日本語",
+        "\u{feff}",
+        "\u{a0}",
+        "\u{c}",
+        "[a](b)",
+        "[^1]",
+        "[^1]: ",
+        "***",
+        "_",
+        "`",
+        "fn x() {\n",
+        "}\n",
+        "class A:\n",
+        "{",
+        "[",
+        ",",
+        "\"cells\":",
+        "a\u{301}",
+        "🦀",
+        "\\",
+        "+++\n",
+        "<br>",
+        "<blockquote>",
+        "<a class=headerlink>",
+        "<main>",
+        "\u{2028}",
+        "\u{85}",
+    ]);
+    prop::collection::vec(parts, 0..60).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn spans_are_spans_in_any_text(text in "\\PC{0,400}") {
+        read_all(text.as_bytes());
+    }
+
+    #[test]
+    fn spans_are_spans_in_any_markup(text in markup()) {
+        read_all(text.as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_behind_a_known_beginning_are_read_or_refused(
+        magic in prop::sample::select(vec![&b"PK\x03\x04"[..], b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"{\"cells\":[", b"<!DOCTYPE html>", b"\x1b$B"]),
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let all = [magic, &bytes[..]].concat();
+        read_all(&all);
+        for name in ["a.docx", "a.xlsx", "a.pptx", "a.odt", "a.epub"] {
+            let _ = extract(Path::new(name), &all, &Limits::default());
+        }
+    }
+}
+
+#[test]
+fn every_word_of_a_text_lies_in_a_block() {
+    let text = "one two\n\n  three\r\n\r\nfour\n====\nfive\n\tsix\n";
+    for name in ["a.txt", "a.md", "a.rs"] {
+        let document = read(name, text);
+        let covered: String =
+            document.blocks.iter().map(|b| document.text[b.span.clone()].to_owned() + " ").collect();
+        for word in ["one", "two", "three", "four", "five", "six"] {
+            assert!(covered.contains(word), "{word} of {name}");
+        }
+    }
+}
+
+#[test]
+fn hundred_thousand_of_anything_nested_overflow_no_stack() {
+    for (name, open) in [
+        ("a.html", "<div>"),
+        ("a.html", "<table><tr><td>"),
+        ("a.md", "> "),
+        ("a.md", "- "),
+        ("a.md", "[["),
+        ("a.ipynb", "["),
+        ("a.json", "{\"a\":"),
+    ] {
+        let _ = extract(Path::new(name), open.repeat(100_000).as_bytes(), &Limits::default());
+    }
+}
+
+#[test]
+fn refusals_are_sentences() {
+    let reason = |name: &str, bytes: &[u8]| {
+        extract(Path::new(name), bytes, &Limits::default()).unwrap_err().reason().to_owned()
+    };
+    assert_eq!(reason("a.txt", b""), "empty file");
+    assert_eq!(reason("a.txt", b" \n\t"), "no text in it");
+    assert_eq!(reason("a.dat", b"ab\0\x01\x02"), "binary file");
+    assert_eq!(reason("a.md", b"\x7fELF\x02\x01\x01"), "binary file (program)");
+    let limits = Limits { max_bytes: 3 << 20, ..Limits::default() };
+    let error = extract(Path::new("a.txt"), &vec![b'a'; 4 << 20], &limits).unwrap_err();
+    assert_eq!(error.reason(), "larger than 3 MB (4 MB): raise the limit with --max-size");
+}
+
+#[test]
+fn a_file_is_read_the_same_in_every_encoding() {
+    let text = "Grüße aus Köln.\n\nÄpfel und Öl sind schön, natürlich auch Füße und Bücher.\n";
+    let (latin, ..) = encoding_rs::WINDOWS_1252.encode(text);
+    let utf16: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for bytes in [text.as_bytes(), &latin[..], &utf16[..]] {
+        let document = extract(Path::new("a.txt"), bytes, &Limits::default()).unwrap();
+        assert_eq!(document.text, text);
+        assert_eq!(document.same_as_file, bytes == text.as_bytes());
+        assert_eq!(document.blocks.len(), 2);
+        assert!(document.blocks.iter().all(|b| b.kind == BlockKind::Paragraph));
+    }
+}
