@@ -3,9 +3,8 @@
 //!     cargo bench -p docent-kernels -- [matmul|experts|attention|decode|rows] [--rows 1,512] [--threads N]
 //!         [--isa scalar|avx2|avx512]
 //!
-//! Each figure is the best and the median of many short runs; weights cycle through 256 MiB so that
-//! products of one row read memory, as decoding does. On a busy machine only
-//! the best of one thread says something.
+//! Each figure is the best and the median of many short runs; weights cycle through 256 MiB so that products of one row
+//! read memory, as decoding does. On a busy machine only the best of one thread says something.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -215,7 +215,7 @@ impl Kernels {
     }
 
     /// Runs `work(first_row, n_rows)` over `n` rows of `width` values, on several threads when that is worth it.
-    fn by_rows(&self, n: usize, width: usize, work: &(dyn Fn(usize, usize) + Sync)) {
+    pub(crate) fn by_rows(&self, n: usize, width: usize, work: &(dyn Fn(usize, usize) + Sync)) {
         let rows_per_item = (ITEM_VALUES / width.max(1)).max(1);
         self.pool.run(n.div_ceil(rows_per_item), &|worker, items| {
             while let Some(item) = items.take(worker) {

@@ -176,15 +176,19 @@ impl Kernels {
         for (position, &slot) in groups.order.iter().enumerate() {
             place[slot] = position;
         }
-        for (token, out) in out.chunks_exact_mut(d).enumerate() {
-            out.fill(0.0);
-            for slot in token * n_used..(token + 1) * n_used {
-                let row = &buffers.grouped[place[slot] * d..][..d];
-                for (out, value) in out.iter_mut().zip(row) {
-                    *out = value.mul_add(weights[slot], *out);
+        let (out, products) = (SharedOut::new(out), &buffers.grouped);
+        self.by_rows(n, n_used * d, &|first, n_rows| {
+            for token in first..first + n_rows {
+                // SAFETY: a token's row is written by the one worker that took its item.
+                let out = unsafe { out.part(token * d, d) };
+                out.fill(0.0);
+                for slot in token * n_used..(token + 1) * n_used {
+                    for (out, value) in out.iter_mut().zip(&products[place[slot] * d..][..d]) {
+                        *out += value * weights[slot];
+                    }
                 }
             }
-        }
+        });
     }
 
     /// Products of each group's rows of `x` with its expert's matrices.

@@ -113,7 +113,7 @@ impl StripScratch {
 
 /// The bytes of the strip after the one at `first_row`, which the worker takes next as a rule: fetched from memory in
 /// equal shares while this one is unpacked, in the order they lie. (Unpacking reads 16 rows side by side, which the
-/// processor's own prefetchers do not follow: 6 GB/s without this.)
+/// processor's own prefetchers do not follow.)
 fn next_strip<'a>(matrix: &Matrix<'a>, first_row: usize) -> &'a [u8] {
     let row = |row: usize| row.min(matrix.n_rows()) * matrix.row_bytes();
     &matrix.bytes()[row(first_row + STRIP_ROWS)..row(first_row + 2 * STRIP_ROWS)]

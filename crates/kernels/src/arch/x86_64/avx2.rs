@@ -16,7 +16,7 @@ pub(crate) fn table() -> Dispatch {
     Dispatch { prefetch: super::prefetch, multiply, ..compiled_plain!(Isa::Avx2, "avx2,fma,f16c") }
 }
 
-/// Input rows multiplied at a time: six pairs of sums, two registers of codes, an input and the ones fit 16 registers.
+/// Input rows multiplied with a register of codes: four sums, the codes, an input and its products fit 16 registers.
 const PANEL: usize = 4;
 
 /// See [`plain::multiply`](crate::arch::plain::multiply).
