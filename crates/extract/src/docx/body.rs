@@ -226,8 +226,9 @@ impl<'a> Body<'a> {
             return self.writer.push(text, BlockKind::Paragraph);
         };
         let level = paragraph.list_level.or(by_style.map(|(_, level)| level)).unwrap_or(0).min(9);
+        // Items further in count from one again, whether this one counts or not.
+        self.counters.retain(|(l, deeper), _| *l != list || *deeper <= level);
         let marker = if self.numbering.counts(&list, level) {
-            self.counters.retain(|(l, deeper), _| *l != list || *deeper <= level);
             let n = self.counters.entry((list, level)).or_insert(0);
             *n += 1;
             format!("{n}.")
