@@ -1,8 +1,8 @@
 //! Answers that are JSON of a given schema, by construction: tokens that would leave the grammar are never drawn.
 //!
-//! The grammar work is `llguidance`'s (Earley parser over a trie of the vocabulary). What it costs: the trie is built once for an engine,
-//! 0.1-0.3 s for 128,000 tokens; then about a tenth of a millisecond a token. Blanks are fixed (`", "` and `": "`), since a model that may
-//! write any number of them sometimes writes nothing else.
+//! The grammar work is `llguidance`'s (Earley parser over a trie of the vocabulary; its authors give 50 µs a token for a vocabulary of
+//! 128,000). The trie is built once for an engine. Blanks are fixed (`", "` and `": "`), since a model that may write any number of
+//! them sometimes writes nothing else.
 //!
 //! Thinking comes before the grammar: a model whose vocabulary has a `<think>` token may open with it, and is free until `</think>`.
 

@@ -12,8 +12,9 @@
 //! `<tool_call>`, `<think>` or `<|fim_prefix|>`: a document could speak as a tool. So here neither is recognised, whether by its
 //! whole text or as the result of merges. [`Tokenizer::encode_template`], which is for text that a template wrote, recognises both.
 //!
-//! Cost: 1 MB of English is about 250,000 tokens and takes a quarter of a second; time grows linearly, in long runs of one
-//! character as n log n. A vocabulary of 128,000 tokens takes about 40 MB.
+//! Cost: 1 MB of English is about 250,000 tokens and takes about 0.15 s of a core; time grows linearly, in long runs of one
+//! character as n log n. Opening Qwen's vocabulary of
+//! 152,000 tokens takes 0.3 s and some 70 MB.
 
 mod bytes;
 mod split;
