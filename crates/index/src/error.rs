@@ -64,8 +64,8 @@ pub enum IndexError {
         /// The file or folder being written.
         path: PathBuf,
     },
-    /// A writer was asked of an index that was opened read-only.
-    #[error("the index in {} was opened for reading only", .dir.display())]
+    /// An index that was opened for reading, where nothing can be written, was asked for its writer.
+    #[error("the index in {} cannot be written: make its folder writable", .dir.display())]
     ReadOnly {
         /// The index's folder.
         dir: PathBuf,

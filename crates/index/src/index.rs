@@ -21,8 +21,8 @@ const MAX_ATTEMPTS: usize = 50;
 /// How an index is to be opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// Change nothing, create nothing; works in a folder that cannot be written. Without it a missing index is
-    /// created.
+    /// Opening and reading change nothing and create nothing, and work in a folder that cannot be written. Without
+    /// it a missing index is created. [`Index::writer`] is the same either way.
     pub read_only: bool,
 }
 
@@ -64,8 +64,8 @@ impl Index {
             drop(catalog::open(dir, Access::Write)?);
         }
         let index = Index {
-            dir: dir.to_owned(),
             read_only: options.read_only,
+            dir: dir.to_owned(),
             idle: Mutex::new(Vec::new()),
             stores: Mutex::new(None),
         };
@@ -90,12 +90,14 @@ impl Index {
     /// [`Writer::chunks_without_vectors`] lists what must be embedded again.
     ///
     /// # Errors
-    /// `Busy` names the process that writes now; `ReadOnly` if the index was opened so.
+    /// `Busy` names the process that writes now; `NotWritable` or `ReadOnly` if the folder cannot be written.
     pub fn writer(&self, embedding: Option<EmbeddingSpec>) -> Result<Writer> {
-        if self.read_only {
-            return Err(IndexError::ReadOnly { dir: self.dir.clone() });
-        }
-        Writer::open(&self.dir, embedding, crate::fault::Faults::default())
+        Writer::open(&self.dir, embedding, crate::fault::Faults::default()).map_err(|error| match error {
+            IndexError::NotWritable { .. } if self.read_only => {
+                IndexError::ReadOnly { dir: self.dir.clone() }
+            }
+            other => other,
+        })
     }
 
     /// The last committed state, unmoved by later commits while the value lives.
@@ -350,11 +352,27 @@ impl Snapshot<'_> {
     /// # Errors
     /// If a store cannot be read.
     pub fn lexical(&self, query: &str, filter: &Filter, k: usize) -> Result<Vec<(ChunkId, f32)>> {
-        let Some(postings) = &self.stores.postings else { return Ok(Vec::new()) };
-        let Some(allowed) = self.allowed(filter)? else { return Ok(Vec::new()) };
+        Ok(self.lexical_with_ceiling(query, filter, k)?.0)
+    }
+
+    /// As [`lexical`](Self::lexical), with the BM25 score of a passage that would say nothing but the query's words,
+    /// those that no passage has included. The best score's share of it says how well the words were met.
+    ///
+    /// # Errors
+    /// If a store cannot be read.
+    pub fn lexical_with_ceiling(
+        &self,
+        query: &str,
+        filter: &Filter,
+        k: usize,
+    ) -> Result<(Vec<(ChunkId, f32)>, f32)> {
+        let nothing = (Vec::new(), 0.0);
+        let Some(postings) = &self.stores.postings else { return Ok(nothing) };
+        let Some(allowed) = self.allowed(filter)? else { return Ok(nothing) };
         let folder = self.index.dir.join(postings::FOLDER);
-        let found = postings.search(&folder, query, &self.stores.languages, allowed.as_ref(), k)?;
-        Ok(found.into_iter().map(|(chunk, score)| (ChunkId(chunk), score)).collect())
+        let (found, ceiling) =
+            postings.search(&folder, query, &self.stores.languages, allowed.as_ref(), k)?;
+        Ok((found.into_iter().map(|(chunk, score)| (ChunkId(chunk), score)).collect(), ceiling))
     }
 
     /// The `k` passages whose vectors have the greatest dot product with `query` (the cosine, as all are unit

@@ -19,12 +19,15 @@ const BATCH: usize = 256;
 /// Places of a ranking that are judged.
 const DEPTH: usize = 100;
 
+/// Texts to unit vectors, in order. An error is the model's own words.
+pub type EmbedTexts<'a> = dyn Fn(&[&str]) -> std::result::Result<Vec<Vec<f32>>, String> + 'a;
+
 /// How texts are embedded: the model's name and the function.
 pub struct Embedding<'a> {
     /// Fingerprint and length of the vectors.
     pub spec: EmbeddingSpec,
-    /// Texts to unit vectors, in order. An error is the model's own words.
-    pub embed: &'a dyn Fn(&[&str]) -> std::result::Result<Vec<Vec<f32>>, String>,
+    /// Makes the vectors.
+    pub embed: &'a EmbedTexts<'a>,
 }
 
 /// What is being done.

@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use crate::search::places;
 
 /// Weight of the vector list for text that the embedding model was made for.
-const VECTOR_WEIGHT: f32 = 0.5;
+///
+/// nDCG@10 on cranfield with all-MiniLM-L6-v2, by weight: 0.4: .420, 0.5: .426, 0.6: .426, 0.7: .422, 0.8: .413; words
+/// alone .372, vectors alone .395. Questions about code want more, claims about science less.
+const VECTOR_WEIGHT: f32 = 0.6;
 
 /// A passage in the fused ranking.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -122,7 +122,8 @@ impl PostingsReader {
         Ok(passages)
     }
 
-    /// The `k` best passages for `text` by BM25, best first; equal scores by passage number.
+    /// The `k` best passages for `text` by BM25, best first, equal scores by passage number; and what the score of
+    /// a perfect passage would be.
     pub(crate) fn search(
         &self,
         path: &Path,
@@ -130,15 +131,19 @@ impl PostingsReader {
         languages: &[Option<Language>],
         allowed: Option<&Arc<DocSet>>,
         k: usize,
-    ) -> Result<Vec<(u64, f32)>> {
+    ) -> Result<(Vec<(u64, f32)>, f32)> {
         let wrap = failed(path);
         if k == 0 || allowed.is_some_and(|set| set.is_empty()) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0.0));
         }
-        let Some(query) = query::build(&self.searcher, self.fields, text, languages).map_err(&wrap)? else {
-            return Ok(Vec::new());
+        let built = query::build(&self.searcher, self.fields, text, languages).map_err(&wrap)?;
+        let found = match built.query {
+            Some(query) => {
+                self.searcher.search(&*query, &Best { k, allowed: allowed.cloned() }).map_err(&wrap)?
+            }
+            None => Vec::new(),
         };
-        self.searcher.search(&*query, &Best { k, allowed: allowed.cloned() }).map_err(&wrap)
+        Ok((found, built.ceiling))
     }
 }
 

@@ -26,16 +26,28 @@ const NAME_BOOST: f32 = 0.2;
 /// Weight of a phrase beside the words of the question.
 const PHRASE_BOOST: f32 = 2.0;
 
+/// BM25's k1 in tantivy.
+const K1: f32 = 1.2;
+
 /// The words of a stretch of the question: for each position the terms that mean it.
 type Words = Vec<(usize, Vec<String>)>;
 
-/// The query for `text`; none if no word of it is in the index.
+/// What a question comes to.
+pub(super) struct Built {
+    /// None if no word of the question is in the index.
+    pub query: Option<Box<dyn Query>>,
+    /// BM25 score of a passage that would say nothing but the question's words, those the index does not know
+    /// included: what a score can be measured against.
+    pub ceiling: f32,
+}
+
+/// The query for `text`.
 pub(super) fn build(
     searcher: &Searcher,
     fields: Fields,
     text: &str,
     languages: &[Option<Language>],
-) -> tantivy::Result<Option<Box<dyn Query>>> {
+) -> tantivy::Result<Built> {
     let (plain, phrases) = cut_phrases(shorten(text));
     let mut analysers = analysers(languages);
     let lookup = Lookup { searcher, fields };
@@ -52,10 +64,10 @@ pub(super) fn build(
         }
         words.extend(in_phrase);
     }
-    for query in lookup.words(words)? {
-        clauses.push((Occur::Should, query));
-    }
-    Ok((!clauses.is_empty()).then(|| Box::new(BooleanQuery::new(clauses)) as Box<dyn Query>))
+    let (queries, ceiling) = lookup.words(words)?;
+    clauses.extend(queries.into_iter().map(|query| (Occur::Should, query)));
+    let query = (!clauses.is_empty()).then(|| Box::new(BooleanQuery::new(clauses)) as Box<dyn Query>);
+    Ok(Built { query, ceiling })
 }
 
 fn shorten(text: &str) -> &str {
@@ -153,8 +165,16 @@ impl Lookup<'_> {
         self.searcher.doc_freq(&Term::from_field_text(field, text))
     }
 
-    /// One clause for each different word that occurs in the index; a repeated word weighs more.
-    fn words(&self, words: Words) -> tantivy::Result<Vec<Box<dyn Query>>> {
+    /// Greatest BM25 score of a term, by tantivy's formula: idf * (k1 + 1).
+    fn greatest_score(&self, doc_freq: u64) -> f32 {
+        let (n, n_total) = (doc_freq as f32, self.searcher.num_docs() as f32);
+        let idf = (1.0 + ((n_total - n).max(0.0) + 0.5) / (n + 0.5)).ln();
+        idf * (K1 + 1.0)
+    }
+
+    /// One clause for each different word that occurs in the index, and the greatest sum of their scores; a repeated
+    /// word weighs more.
+    fn words(&self, words: Words) -> tantivy::Result<(Vec<Box<dyn Query>>, f32)> {
         let mut counted: Vec<(Vec<String>, f32)> = Vec::new();
         let mut known: std::collections::HashMap<Vec<String>, usize> = std::collections::HashMap::new();
         for (_, mut terms) in words {
@@ -168,8 +188,12 @@ impl Lookup<'_> {
             }
         }
         let mut found: Vec<(u64, Box<dyn Query>)> = Vec::new();
+        let mut ceiling = 0.0;
+        let is_only_word = counted.len() == 1;
         for (terms, count) in counted {
-            let terms = self.expand(&terms)?;
+            // Beside other words a lone character is mostly a particle cut off by a number or a Latin word: as an
+            // expansion it would be noise.
+            let terms = if is_only_word { self.expand(&terms)? } else { terms };
             let mut in_fields: Vec<(Occur, Box<dyn Query>)> = Vec::new();
             let mut rarest = u64::MAX;
             for (field, boost) in [
@@ -190,6 +214,8 @@ impl Lookup<'_> {
                     in_fields.push((Occur::Should, boosted(any_of(alternatives), boost)));
                 }
             }
+            let doc_freq = if rarest == u64::MAX { 0 } else { rarest };
+            ceiling += self.greatest_score(doc_freq) * f32::sqrt(count);
             if !in_fields.is_empty() {
                 let query: Box<dyn Query> = match in_fields.len() {
                     1 => in_fields.remove(0).1,
@@ -199,7 +225,7 @@ impl Lookup<'_> {
             }
         }
         found.sort_by_key(|(doc_freq, _)| *doc_freq);
-        Ok(found.into_iter().take(MAX_WORDS).map(|(_, query)| query).collect())
+        Ok((found.into_iter().take(MAX_WORDS).map(|(_, query)| query).collect(), ceiling))
     }
 
     /// A single character of a script without spaces stands for every bigram that begins with it.
