@@ -157,6 +157,7 @@ const TIME_GRAIN: Duration = Duration::from_millis(20);
 ///  1) the file is changed; its time is T;
 ///  2) we note T and read it;
 ///  3) it is changed again within the same tick of the clock: its time is still T, and its size may be the same.
+///
 /// So when T is this young, we wait for the tick to pass before 2.
 pub(crate) fn read_file(path: &Path, max_bytes: u64) -> io::Result<(FileStat, Vec<u8>)> {
     let mut file = File::open(path)?;

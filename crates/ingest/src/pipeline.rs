@@ -284,13 +284,15 @@ impl Run<'_> {
                 pending.ready.document.vectors = vectors.by_ref().take(pending.ready.inputs.len()).collect();
             }
         }
+        let mut bytes_left: u64 = batch.iter().map(|pending| pending.n_bytes).sum();
         for Pending { ready, n_bytes, is_new } in batch {
             let path = ready.document.stat.path.clone();
             self.writer.put_document(ready.document)?;
             *(if is_new { &mut self.summary.added } else { &mut self.summary.changed }) += 1;
             self.files_done += 1;
             self.bytes_done += n_bytes;
-            self.tell(&path, 0);
+            bytes_left -= n_bytes;
+            self.tell(&path, bytes_left); // embedding them was the work, and told already
         }
         self.commit_now_and_then()
     }

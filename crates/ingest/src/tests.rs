@@ -519,7 +519,7 @@ fn what_lies_in_a_folder_that_cannot_be_listed_any_more_is_kept() {
     let fixture = Fixture::new(&[("locked/a.txt", "One."), ("b.txt", "Two.")]);
     fixture.ingest();
     let locked = fixture.path("locked");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read_dir(&locked).is_err() {
         // (Root may list every folder; then there is nothing to see here.)
         assert_eq!(fixture.ingest().summary.failed, 1);

@@ -36,7 +36,7 @@ fn code() -> BlockKind {
 }
 
 fn words(n: usize, word: &str) -> String {
-    let sentence = format!("{} end. ", vec![word; 9].join(" ")); // 11 tokens
+    let sentence = format!("{} end. ", [word; 9].join(" ")); // 11 tokens
     sentence.repeat(n.div_ceil(11)).trim_end().to_owned()
 }
 
