@@ -79,6 +79,11 @@ fn max(row: &[f32]) -> f32 {
 
 /// erf(x) to 4e-7 (absolute): x P(x²) / Q(x²) up to |x| = 3.92, where erf is 1 - 3e-8. The coefficients are our own
 /// least-squares fit, reweighted towards the worst of 3,000 Chebyshev points.
+#[expect(
+    clippy::excessive_precision,
+    clippy::approx_constant,
+    reason = "coefficients of a fit, near famous numbers but not them"
+)]
 fn erf(x: f32) -> f32 {
     let x = x.clamp(-3.92, 3.92);
     let u = x * x;
@@ -102,6 +107,7 @@ fn gelu(x: f32) -> f32 {
 ///
 /// 2^t with t = x log2(e) = n + f: adding 1.5 * 2^23 rounds t to the integer n and leaves n in the low bits of the sum,
 /// from where it is shifted into the exponent; 2^f, |f| ≤ 1/2, is a polynomial (our own fit, as for erf).
+#[expect(clippy::approx_constant, reason = "coefficients of a fit, near famous numbers but not them")]
 fn exp_not_positive(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let t = (x * std::f32::consts::LOG2_E).max(-126.0);

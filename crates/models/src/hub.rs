@@ -46,25 +46,35 @@ pub(crate) fn fetch(
     let mut before = total - files.iter().map(|file| file.bytes).sum::<u64>();
     for file in files {
         let mut report = |done| progress(PullProgress::Bytes { done: before + done, total });
-        let arrived = fetch_file(pull, file, &mut report)?;
-        pull.accept(file, &arrived, progress)?;
+        let cache = pull.staging.join("hub").join(&file.sha256[..16]);
+        let arrived = fetch_file(pull, file, &cache, &mut report)?;
+        let accepted = pull.accept(file, &arrived, progress);
+        if matches!(accepted, Ok(()) | Err(PullError::Corrupt { .. })) {
+            // hf-hub's link to the file points nowhere now, and hf-hub trips over such a link.
+            let _ = fs::remove_dir_all(&cache);
+        }
+        accepted?;
         before += file.bytes;
     }
     Ok(())
 }
 
 /// Downloads one file into a cache folder of its own, resuming what lies there, and returns where it is.
-fn fetch_file(pull: &Pull, file: &ModelFile, report: &mut dyn FnMut(u64)) -> Result<PathBuf, PullError> {
-    let cache = pull.staging.join("hub").join(&file.sha256[..16]);
-    fs::create_dir_all(&cache).map_err(PullError::io("create", &cache))?;
+fn fetch_file(
+    pull: &Pull,
+    file: &ModelFile,
+    cache: &Path,
+    report: &mut dyn FnMut(u64),
+) -> Result<PathBuf, PullError> {
+    fs::create_dir_all(cache).map_err(PullError::io("create", cache))?;
     for attempt in 0.. {
-        if let Some(whole) = take_finished_part(&cache, file)? {
+        if let Some(whole) = take_finished_part(cache, file)? {
             return Ok(whole);
         }
-        let before = size_of(&cache);
-        match download(pull, file, &cache, report) {
+        let before = size_of(cache);
+        match download(pull, file, cache, report) {
             // It broke, but it moved: go on from there.
-            Err(PullError::HubUnreachable { .. }) if attempt < RESUMES && size_of(&cache) > before => {
+            Err(PullError::HubUnreachable { .. }) if attempt < RESUMES && size_of(cache) > before => {
                 std::thread::sleep(Duration::from_secs(1).min(pull.options.answer_within));
             }
             Ok(pointer) => return fs::canonicalize(&pointer).map_err(PullError::io("find", &pointer)),
