@@ -22,7 +22,7 @@ bench:
     cargo bench --workspace
 
 # The main job on the sample folder.
-demo *question="How deep is the Mariana Trench?":
+demo *question="How long is a solar day on Mars?":
     cargo run --release --bin docent -- ask --in corpora/tour --yes "{{question}}"
 
 # Licences, bans and sources of all dependencies (needs cargo-deny).

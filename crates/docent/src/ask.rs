@@ -1,6 +1,7 @@
 //! The journey of a question: retrieve, pack, read, generate, check.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -243,10 +244,10 @@ fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<
     for finding in &findings.citations {
         let Some(source) = packed.passages.iter().find(|p| p.number == finding.number) else { continue };
         let passage = &source.passage;
-        if !documents.contains_key(&passage.document) {
-            documents.insert(passage.document, index.document(DocId(passage.document))?);
-        }
-        let document = &documents[&passage.document];
+        let document = match documents.entry(passage.document) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(index.document(DocId(passage.document))?),
+        };
         let span = passage.span.start + finding.span.start..passage.span.start + finding.span.end;
         citations.push(Citation {
             n: finding.number,

@@ -88,6 +88,6 @@ impl Error {
             Self::Index(error) | Self::Ingest(docent_ingest::IngestError::Index(error)) => error,
             _ => return false,
         };
-        matches!(index, IndexError::NotWritable { .. } | IndexError::ReadOnly { .. })
+        matches!(index, IndexError::NotWritable { .. })
     }
 }

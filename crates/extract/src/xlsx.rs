@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn serial_numbers_are_dates() {
         assert_eq!(date(45352.0).as_deref(), Some("2024-03-01"));
-        assert_eq!(date(45351.604_166_7).as_deref(), Some("2024-02-29 14:30"));
+        assert_eq!(date(45_351.604_167).as_deref(), Some("2024-02-29 14:30"));
         assert_eq!(date(0.25).as_deref(), Some("06:00"));
         assert_eq!(date(61.0).as_deref(), Some("1900-03-01"));
         assert_eq!(date(-1.0), None);

@@ -20,7 +20,7 @@ fn open(bytes: Vec<u8>) -> Result<Model, LmError> {
 }
 
 fn message(bytes: Vec<u8>) -> String {
-    let error = open(bytes).err().expect("the file is bad").to_string();
+    let error = open(bytes).expect_err("the file is bad").to_string();
     assert!(error.starts_with("damaged.gguf"), "{error}");
     error
 }

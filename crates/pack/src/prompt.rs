@@ -133,9 +133,9 @@ pub fn pack(
         best = lay_out(frame, pick(&passages, &chosen), order, tokenizer);
     }
     // Merged overlaps leave room: offer it to the next ones, in rank order.
-    for candidate in 0..passages.len() {
+    for (candidate, &size) in sizes.iter().enumerate() {
         let spare = room.saturating_sub(best.tokens.len() - frame_tokens);
-        if chosen.contains(&candidate) || sizes[candidate] > spare + spare / 4 + 64 {
+        if chosen.contains(&candidate) || size > spare + spare / 4 + 64 {
             continue;
         }
         let mut wider = chosen.clone();

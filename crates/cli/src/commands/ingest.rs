@@ -52,10 +52,9 @@ fn with_progress(
     let started = Instant::now();
     let summary = work(&|| context.interrupt.requested(), &mut |progress| draw(&bar, &progress));
     bar.clear();
-    if let Ok(summary) = &summary {
-        if started.elapsed().as_secs() >= 2 && summary.n_changes() > 0 {
-            context.output.note(format!("{:.1} s", started.elapsed().as_secs_f64()));
-        }
+    let seconds = started.elapsed().as_secs_f64();
+    if seconds >= 2.0 && summary.as_ref().is_ok_and(|summary| summary.n_changes() > 0) {
+        context.output.note(format!("indexed in {seconds:.1} s"));
     }
     summary
 }

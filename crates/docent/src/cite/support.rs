@@ -2,7 +2,9 @@
 //!
 //! support(s, t) = Σ weight(w) over words of s that stand in t / Σ weight(w) over words of s,
 //! weight(w) = ln(1 + N / n(w)): N windows in all sources, n(w) of them hold w (the inverse document frequency).
-//! A number in s that does not stand in t makes the support 0: figures are either the source's or invented.
+//! A number in s that does not stand in t makes the support 0: figures are either the source's or invented. Words (and
+//! numbers) that only repeat the question count little: they were not learned from t. Words that speak of answers and
+//! documents themselves count nothing.
 //!
 //! Words are kept sorted, so that sums come out the same in every run.
 //!
@@ -14,10 +16,17 @@ use std::ops::Range;
 use super::words::{is_number, words};
 use super::{Source, sentences};
 
+/// What a word counts that the sentence took over from the question.
+const REPEATED_WEIGHT: f32 = 0.3;
+/// Words, stemmed, with which models introduce an answer.
+const FRAMING: [&str; 14] = [
+    "accord", "answer", "article", "correct", "describ", "document", "explain", "mention", "passage",
+    "provid", "question", "refer", "state", "text",
+];
 /// How much sharing words with the question counts beside supporting the sentence.
 const QUESTION_WEIGHT: f32 = 0.25;
-/// What a window of two sentences must gain over one: quotes should be short.
-const PAIR_COST: f32 = 0.12;
+/// What a window of two sentences must gain over one: quotes should be short, and sharing the question alone is no gain.
+const PAIR_COST: f32 = 0.3;
 
 /// A place that supports a sentence.
 pub(super) struct Best {
@@ -76,20 +85,27 @@ impl Scorer {
     }
 
     fn coverage(&self, wanted: &BTreeSet<String>, window: &Window) -> f32 {
-        if wanted.iter().any(|word| is_number(word) && !window.words.contains(word)) {
+        let invented = |word: &&String| {
+            is_number(word) && !window.words.contains(*word) && !self.question.contains(*word)
+        };
+        if wanted.iter().any(|word| invented(&word)) {
             return 0.0;
         }
-        self.share(wanted, window)
+        self.share(wanted, window, |word| match word {
+            _ if FRAMING.contains(&word) => 0.0,
+            _ if self.question.contains(word) => REPEATED_WEIGHT,
+            _ => 1.0,
+        })
     }
 
     fn coverage_of_question(&self, window: &Window) -> f32 {
-        self.share(&self.question, window)
+        self.share(&self.question, window, |_| 1.0)
     }
 
-    fn share(&self, wanted: &BTreeSet<String>, window: &Window) -> f32 {
+    fn share(&self, wanted: &BTreeSet<String>, window: &Window, factor: impl Fn(&str) -> f32) -> f32 {
         let (mut held, mut all) = (0.0, 0.0);
         for word in wanted {
-            let weight = self.weight(word);
+            let weight = self.weight(word) * factor(word);
             all += weight;
             held += if window.words.contains(word) { weight } else { 0.0 };
         }

@@ -17,7 +17,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
         ideograph = None;
         if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
-        } else if !(matches!(c, '\'' | '’') && !word.is_empty()) {
+        } else if !matches!(c, '\'' | '’') || word.is_empty() {
             flush(&mut word, &mut found);
         }
     }

@@ -326,8 +326,8 @@ fn corridor(segments: &[Segment]) -> Option<f64> {
     let allowed = (segments.len() / 12) as i32;
     let mut best: Option<(usize, f64)> = None;
     let (mut begin, from, to) = (None, n_bins / 7, n_bins - n_bins / 7);
-    for bin in from..=to {
-        let is_free = bin < to && covers[bin] <= allowed;
+    for (bin, &n_covering) in covers.iter().enumerate().take(to + 1).skip(from) {
+        let is_free = bin < to && n_covering <= allowed;
         match (is_free, begin) {
             (true, None) => begin = Some(bin),
             (false, Some(first)) => {

@@ -47,6 +47,9 @@ pub(super) fn document(raw: Raw) -> Result<Document, ExtractError> {
 }
 
 fn no_text(n_pages: usize, n_unreadable: usize) -> ExtractError {
+    if n_pages == 0 {
+        return ExtractError::failed("broken: it has no page that can be read; open and save it again");
+    }
     let pages = if n_pages == 1 { "1 page".to_owned() } else { format!("{n_pages} pages") };
     if n_unreadable > 0 {
         return ExtractError::skipped(format!(
@@ -201,12 +204,12 @@ fn joined(lines: &[&str], words: &Words) -> String {
     for line in lines {
         let line = line.trim();
         let (before, after) = (out.chars().next_back(), line.chars().next());
+        let hyphenated = matches!(before, Some('-' | '\u{2010}')) && after.is_some_and(char::is_lowercase);
         match (before, after) {
-            (Some('-' | '\u{2010}'), Some(c)) if c.is_lowercase() => {
-                if words.is_one_word(&out, line) {
-                    out.pop();
-                }
+            (Some(_), Some(_)) if hyphenated && words.is_one_word(&out, line) => {
+                out.pop();
             }
+            (Some(_), Some(_)) if hyphenated => {}
             (Some(before), Some(after)) if is_wide(before) && is_wide(after) => {}
             (Some(_), Some(_)) => out.push(' '),
             _ => {}
@@ -437,6 +440,12 @@ mod tests {
     fn lines_of_japanese_join_without_a_space() {
         let line = "これは日本語の長い行であり改行は文の途中にある";
         assert_eq!(read(&[&format!("{line}\n{line}")], vec![]).text, format!("{line}{line}"));
+    }
+
+    #[test]
+    fn a_file_without_a_readable_page_is_broken_not_empty() {
+        let raw = Raw { title: None, pages: vec![], outline: vec![], n_unreadable: 0 };
+        assert!(matches!(document(raw), Err(ExtractError::Failed { .. })));
     }
 
     #[test]
