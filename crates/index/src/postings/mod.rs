@@ -14,6 +14,7 @@ mod directory;
 mod query;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,6 +78,15 @@ fn failed(path: &Path) -> impl Fn(tantivy::TantivyError) -> IndexError + '_ {
     }
 }
 
+/// Runs something of tantivy's on files that may be damaged. It asserts where it reads nonsense; that is an error of
+/// the index, not of the process.
+fn contained<T>(path: &Path, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
+        let what = "a file of it is damaged".to_owned();
+        Err(IndexError::Corrupt { path: path.to_owned(), what })
+    })
+}
+
 /// The postings at one generation.
 #[derive(Clone)]
 pub(crate) struct PostingsReader {
@@ -87,6 +97,10 @@ pub(crate) struct PostingsReader {
 impl PostingsReader {
     /// Opens the segments that `meta` names in the folder at `path`.
     pub(crate) fn open(path: &Path, meta: Vec<u8>) -> Result<Self> {
+        contained(path, || Self::open_segments(path, meta))
+    }
+
+    fn open_segments(path: &Path, meta: Vec<u8>) -> Result<Self> {
         let wrap = failed(path);
         let directory =
             PostingsDirectory::open(path, Some(meta), Faults::default()).map_err(|e| wrap(e.into()))?;
@@ -102,6 +116,10 @@ impl PostingsReader {
 
     /// Passage and document of every entry that is not deleted; the files' checksums are verified on the way.
     pub(crate) fn passages(&self, path: &Path) -> Result<Vec<(u64, u64)>> {
+        contained(path, || self.all_passages(path))
+    }
+
+    fn all_passages(&self, path: &Path) -> Result<Vec<(u64, u64)>> {
         let wrap = failed(path);
         let meta = self.searcher.index().load_metas().map_err(&wrap)?;
         for file in meta.list_segment_files() {
@@ -136,14 +154,15 @@ impl PostingsReader {
         if k == 0 || allowed.is_some_and(|set| set.is_empty()) {
             return Ok((Vec::new(), 0.0));
         }
-        let built = query::build(&self.searcher, self.fields, text, languages).map_err(&wrap)?;
-        let found = match built.query {
-            Some(query) => {
-                self.searcher.search(&*query, &Best { k, allowed: allowed.cloned() }).map_err(&wrap)?
-            }
-            None => Vec::new(),
-        };
-        Ok((found, built.ceiling))
+        contained(path, || {
+            let built = query::build(&self.searcher, self.fields, text, languages).map_err(&wrap)?;
+            let best = Best { k, allowed: allowed.cloned() };
+            let found = match built.query {
+                Some(query) => self.searcher.search(&*query, &best).map_err(&wrap)?,
+                None => Vec::new(),
+            };
+            Ok((found, built.ceiling))
+        })
     }
 }
 
