@@ -215,7 +215,7 @@ fn checked(
     let declined = cite::declines(&text);
     let findings = if declined { Findings::default() } else { cite::check(question, &text, &sources) };
     let citations = citations(index, packed, &findings)?;
-    let status = match (declined || citations.is_empty(), findings.unsupported.is_empty()) {
+    let status = match (declined || citations.is_empty(), findings.all_supported()) {
         (true, _) => Status::NotFound,
         (false, true) => Status::Answered,
         (false, false) => Status::Partly,

@@ -18,6 +18,8 @@ use super::{Source, sentences};
 
 /// What a word counts that the sentence took over from the question.
 const REPEATED_WEIGHT: f32 = 0.3;
+/// What a word of up to three letters counts: nearly all of them are grammar.
+const SHORT_WEIGHT: f32 = 0.3;
 /// Words, stemmed, with which models introduce an answer.
 const FRAMING: [&str; 14] = [
     "accord", "answer", "article", "correct", "describ", "document", "explain", "mention", "passage",
@@ -94,6 +96,7 @@ impl Scorer {
         self.share(wanted, window, |word| match word {
             _ if FRAMING.contains(&word) => 0.0,
             _ if self.question.contains(word) => REPEATED_WEIGHT,
+            _ if word.len() <= 3 && word.bytes().all(|b| b.is_ascii_alphabetic()) => SHORT_WEIGHT,
             _ => 1.0,
         })
     }
