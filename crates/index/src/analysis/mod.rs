@@ -1,7 +1,9 @@
 //! Text to index terms.
 //!
-//!     text ──NFKC──▶ runs ─┬─ word run ──▶ identifier parts, lower case ──▶ [stop words] ──▶ [stem] ──▶ terms
-//!                          └─ run of a script written without spaces ──▶ overlapping character bigrams
+//! ```text
+//! text ──NFKC──▶ runs ─┬─ word run ──▶ identifier parts, lower case ──▶ [stop words] ──▶ [stem] ──▶ terms
+//!                      └─ run of a script written without spaces ──▶ overlapping character bigrams
+//! ```
 //!
 //! - Scripts written without spaces (Chinese, Japanese, Korean, Thai, ...) give one term for every two neighbouring
 //!   characters, with positions, and one for a run's last character alone. On Japanese passages that finds .93

@@ -2,11 +2,13 @@
 //!
 //! A passage is one tantivy document with the fields
 //!
-//!     body      terms of its text, with positions
-//!     heading   terms of its headings and the document's title, with positions
-//!     name      terms of the file's name and its folder's
-//!     chunk     number of the passage (column)
-//!     doc       number of the document (column, and indexed for deletion)
+//! ```text
+//! body      terms of its text, with positions
+//! heading   terms of its headings and the document's title, with positions
+//! name      terms of the file's name and its folder's
+//! chunk     number of the passage (column)
+//! doc       number of the document (column, and indexed for deletion)
+//! ```
 //!
 //! Nothing is stored: texts are the catalog's.
 
