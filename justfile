@@ -22,7 +22,7 @@ bench:
     cargo bench --workspace
 
 # The main job on the sample folder.
-demo *question="How long is a solar day on Mars?":
+demo *question="How many days a year may I work from another country?":
     cargo run --release --bin docent -- ask --in corpora/tour --yes "{{question}}"
 
 # Licences, bans and sources of all dependencies (needs cargo-deny).
