@@ -27,7 +27,7 @@ use std::path::Path;
 use tokens::{Encoded, Tokens};
 
 /// Rows of tokens in a batch, about. Large enough that a product's set-up does not show, small enough that a batch's
-/// widest intermediate (1536 numbers a row, 3 MB) stays near the core. 256 to 1024 measured the same within noise.
+/// widest intermediate (1536 numbers a row, 3 MB) stays near the core.
 const BATCH_TOKENS: usize = 512;
 
 /// Changes whenever the same files would give other vectors: another pooling, another way to cut text.
