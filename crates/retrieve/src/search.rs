@@ -9,9 +9,6 @@ use crate::error::{Result, RetrieveError};
 use crate::fusion::{self, Fused};
 use crate::variety::Variety;
 
-/// Places of each list that are fused. The reference figures were measured with 100; more changes nothing seen.
-const DEPTH: usize = 100;
-
 /// Which of the two lists is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -116,7 +113,7 @@ pub(crate) fn rank(
     query_vector: Option<&[f32]>,
     options: &SearchOptions,
 ) -> Result<Vec<Fused>> {
-    let depth = DEPTH.max(options.k.saturating_mul(2));
+    let depth = fusion::DEPTH.max(options.k);
     let by_words = |k| -> Result<Vec<(u64, f32)>> { Ok(plain(snapshot.lexical(query, &options.filter, k)?)) };
     let by_vector =
         |vector, k| -> Result<Vec<(u64, f32)>> { Ok(plain(snapshot.vector(vector, &options.filter, k)?)) };
