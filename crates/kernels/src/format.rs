@@ -109,6 +109,11 @@ impl BlockFormat {
         }
     }
 
+    /// Whether input rows are multiplied in two terms of int8, because one would cost more than the weights' own error.
+    pub(crate) const fn multiplies_rests(self) -> bool {
+        matches!(self, BlockFormat::Q8_0)
+    }
+
     /// The code that stands for 0, in formats that have no minimum.
     pub(crate) const fn centre(self) -> Option<u8> {
         match self {

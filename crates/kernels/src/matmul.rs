@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::activation::Activations;
-use crate::format::{ExpertMatrix, Matrix};
+use crate::format::{BlockFormat, ExpertMatrix, Matrix};
 use crate::kernels::Kernels;
 use crate::shared_out::SharedOut;
 use crate::strip::{Input, STRIP_ROWS, StripScratch};
@@ -38,7 +38,8 @@ impl Kernels {
     /// out = x Wᵀ: `x` is (n, n_cols), `out` (n, n_rows).
     ///
     /// With quantised weights each row of `x` is rounded to int8 in blocks of 32 columns; the dot products of blocks are
-    /// exact, their f32 sum runs over the blocks in order. Float weights are multiplied as f32, 32 columns at a time.
+    /// exact, their f32 sum runs over the blocks in order. For Q8_0 what the rounding left over is multiplied too, chunk of
+    /// 256 columns by chunk, so that some 15 bits of `x` count. Float weights are multiplied as f32, 32 columns at a time.
     /// A NaN or infinity in a row of `x` makes that row of `out` NaN.
     ///
     /// # Panics
@@ -66,9 +67,7 @@ impl Kernels {
             assert_eq!(out.len(), n * matrix.n_rows(), "output of a product of {n} rows");
         }
         let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
-        if matrices.iter().any(|matrix| matrix.format().code_kind().is_some()) {
-            self.quantise(x, n_cols, &mut activations);
-        }
+        self.quantise_for(matrices.iter().map(|matrix| matrix.format()), x, n_cols, &mut activations);
         let parts: Vec<Part<'_>> = matrices
             .iter()
             .zip(outs)
@@ -102,11 +101,21 @@ impl Kernels {
         }
     }
 
-    /// Quantises rows of `n_cols` floats.
-    pub(crate) fn quantise(&self, x: &[f32], n_cols: usize, out: &mut Activations) {
+    /// Quantises rows of `n_cols` floats as far as matrices of `formats` need it.
+    fn quantise_for(
+        &self,
+        formats: impl Iterator<Item = BlockFormat> + Clone,
+        x: &[f32],
+        n_cols: usize,
+        out: &mut Activations,
+    ) {
+        if !formats.clone().any(|format| format.code_kind().is_some()) {
+            return;
+        }
+        let with_rests = formats.clone().any(BlockFormat::multiplies_rests);
         let n = x.len() / n_cols;
-        out.reshape(n, n_cols);
-        let writer = out.writer();
+        out.reshape(n, n_cols, with_rests);
+        let writer = out.writer(with_rests);
         let rows_per_item =
             if x.len() <= QUANTISE_ALONE { n.max(1) } else { (QUANTISE_ALONE / n_cols).max(1) };
         self.pool.run(n.div_ceil(rows_per_item), &|worker, items| {
@@ -195,9 +204,8 @@ impl Kernels {
     fn grouped(&self, groups: &Groups, matrices: &[ExpertMatrix<'_>], x: &[f32], outs: &mut [&mut Vec<f32>]) {
         let Some(first) = matrices.first() else { return };
         let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
-        if matrices.iter().any(|matrix| matrix.format().code_kind().is_some()) {
-            self.quantise(x, first.n_cols(), &mut activations);
-        }
+        let formats = matrices.iter().map(|matrix| matrix.format());
+        self.quantise_for(formats, x, first.n_cols(), &mut activations);
         let outs: Vec<SharedOut<'_, f32>> = outs.iter_mut().map(|out| SharedOut::new(out)).collect();
         let n_strips = first.n_rows().div_ceil(STRIP_ROWS);
         let per_group = n_strips * matrices.len();

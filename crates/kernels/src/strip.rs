@@ -79,12 +79,18 @@ impl StripScratch {
                         // SAFETY: the table proves its target features.
                         unsafe { (dispatch.unpack)(&source, tile) };
                     }
-                    let x = activations.chunk(chunk, inputs.clone());
                     let kind = matrix.format().code_kind().expect("an integer format");
+                    let (tiles, sums) = (&self.tiles[..n_tiles], as_lanes(&mut self.sums));
                     // SAFETY: the table proves its target features.
                     unsafe {
-                        (dispatch.multiply)(kind, &self.tiles[..n_tiles], &x, as_lanes(&mut self.sums))
+                        (dispatch.multiply)(kind, tiles, &activations.chunk(chunk, inputs.clone()), sums)
                     };
+                    if matrix.format().multiplies_rests() {
+                        // SAFETY: the table proves its target features.
+                        unsafe {
+                            (dispatch.multiply)(kind, tiles, &activations.rest(chunk, inputs.clone()), sums)
+                        };
+                    }
                 }
             }
             Input::Floats(x) => {
