@@ -139,6 +139,14 @@ pub enum Thinking {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Style {
+    /// The model's own words, held against the documents.
+    Write,
+    /// Sentences of the documents, word for word, that the model chooses.
+    Quote,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Order {
     /// By path and offset: the next question shares the longest prefix.
     Canonical,
@@ -165,6 +173,9 @@ pub struct AskArgs {
     /// Ask this file or folder alone; it is indexed on the way.
     #[arg(long = "in", value_name = "PATH")]
     pub within: Vec<PathBuf>,
+    /// Whose words the answer is in [default: write; quote with very small models].
+    #[arg(long, value_enum)]
+    pub style: Option<Style>,
     /// The most tokens of evidence to read [default: what suits the model].
     #[arg(long, value_name = "N")]
     pub budget: Option<usize>,

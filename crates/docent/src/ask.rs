@@ -1,31 +1,35 @@
 //! The journey of a question: retrieve, pack, read, generate, check.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use docent_index::{DocId, DocumentText, Index};
-use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Sampling};
-use docent_pack::{Budget, Frame, Order, Packed, Passage};
+use docent_index::Index;
+use docent_infer::{Cancel, Engine};
+use docent_pack::Order;
 use docent_retrieve::Hit;
 
-use crate::answer::{Answer, Citation, Place, Status, Timing, Usage};
-use crate::chat::template_of;
-use crate::cite::{self, Findings, Source};
+use crate::answer::{Answer, Place, Status, Timing, Usage};
 use crate::models::{ChosenModel, KvType, ModelChoice};
-use crate::prompt::Surroundings;
-use crate::{Error, Library, SearchOptions, locate};
+use crate::{Error, Library, SearchOptions, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
 const N_CANDIDATES: usize = 100;
-/// A model whose own budget of evidence is below this many tokens is told less.
-const SMALL_BUDGET: usize = 2_000;
-/// What suits copying a sentence or two: no randomness, and little room to repeat itself, which is where such models end.
-const BRIEF_PENALTY: f32 = 1.1;
-const BRIEF_ANSWER_TOKENS: usize = 96;
+/// A model whose own budget of evidence is below this many tokens is too small to write: it chooses what to quote.
+pub(crate) const SMALL_BUDGET: usize = 2_000;
 /// Passages listed when nothing answers the question.
 const N_NEAREST: usize = 3;
+
+/// In whose words a question is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Style {
+    /// [`Style::Quote`] by models too small to write, [`Style::Write`] by all others.
+    #[default]
+    Auto,
+    /// The model writes; what it says is held against the documents.
+    Write,
+    /// The model chooses sentences of the documents, which are repeated word for word. Takes no generation.
+    Quote,
+}
 
 /// How a question is to be answered.
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub struct AskOptions {
     pub within: Vec<PathBuf>,
     /// Which model answers.
     pub model: ModelChoice,
+    /// In the model's words or in the documents'.
+    pub style: Style,
     /// How keys and values are kept.
     pub kv_type: KvType,
     /// The most tokens of evidence; what suits the model if none.
@@ -55,6 +61,7 @@ impl Default for AskOptions {
         Self {
             within: Vec::new(),
             model: ModelChoice::Best,
+            style: Style::Auto,
             kv_type: KvType::F16,
             budget: None,
             order: None,
@@ -108,162 +115,61 @@ impl Library {
     ) -> Result<Answer, Error> {
         let start = Instant::now();
         let model = self.choose_model(&options.model)?;
-        let mut timing = Timing::default();
         let index = self.open_index()?;
         let search =
             SearchOptions { k: N_CANDIDATES, within: options.within.clone(), ..SearchOptions::default() };
         let hits = self.search_in(&index, question, &search)?;
-        timing.retrieve_s = start.elapsed().as_secs_f64();
+        let retrieve_s = start.elapsed().as_secs_f64();
         if hits.is_empty() {
-            timing.total_s = start.elapsed().as_secs_f64();
-            return Ok(not_found(&model, &hits, timing));
+            let timing = Timing { retrieve_s, total_s: retrieve_s, ..Timing::default() };
+            return Ok(Answer { timing, ..not_found(&model, &hits) });
         }
 
         let loading = Instant::now();
         let engine = self.engine(&model, options.kv_type)?;
-        timing.load_s = loading.elapsed().as_secs_f64();
-        let plan = Plan::new(&model, options);
-        let packed = pack_prompt(&engine, question, &hits, &plan)?;
-        on_event(AskEvent::Packed {
-            prompt_tokens: packed.tokens.len(),
-            n_passages: packed.passages.len(),
-            n_left_out: packed.left_out.len(),
-        });
-
-        let before_generation = start.elapsed().as_secs_f64();
-        let generated =
-            engine.generate(&packed.tokens, &plan.generation, cancel, &mut |event| match event {
-                Event::Prefill { done, total } => on_event(AskEvent::Prefill { done, total }),
-                Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
-                Event::Answer(text) => on_event(AskEvent::Answer(text)),
-            })?;
-        timing.prefill_s = generated.timing.prefill_s;
-        timing.first_token_s = before_generation + generated.timing.time_to_first_token_s;
-        timing.decode_s = generated.timing.decode_s;
-        let mut answer = checked(&index, question, &model, &packed, &hits, generated)?;
-        timing.total_s = start.elapsed().as_secs_f64();
-        answer.timing = timing;
+        let load_s = loading.elapsed().as_secs_f64();
+        let asked = Asked { question, index: &index, hits: &hits, model: &model, engine: &engine, options };
+        let mut answer = if options.style.quotes(&model) {
+            quote::answer(&asked, &*self.embedder()?, cancel, on_event)?
+        } else {
+            write::answer(&asked, cancel, on_event)?
+        };
+        answer.timing.retrieve_s = retrieve_s;
+        answer.timing.load_s = load_s;
+        answer.timing.first_token_s += retrieve_s + load_s;
+        answer.timing.total_s = start.elapsed().as_secs_f64();
         Ok(answer)
     }
 }
 
-/// Budgets and sampling, from the model's own values and what the caller asked for.
-struct Plan {
-    budget: Budget,
-    generation: GenerateOptions,
-    order: Order,
-    /// The model is too small for more than one instruction.
-    brief: bool,
-}
-
-impl Plan {
-    fn new(model: &ChosenModel, options: &AskOptions) -> Self {
-        let brief = model.evidence_budget < SMALL_BUDGET;
-        let mut generation = model.generation();
-        if brief {
-            generation.sampling = Sampling { repetition_penalty: BRIEF_PENALTY, ..Sampling::default() };
-            generation.max_tokens = BRIEF_ANSWER_TOKENS;
-        }
-        generation.sampling.temperature = options.temperature.unwrap_or(generation.sampling.temperature);
-        generation.sampling.seed = options.seed;
-        generation.max_tokens = options.max_tokens.unwrap_or(generation.max_tokens);
-        generation.max_thinking = options.max_thinking.or(generation.max_thinking);
-        let order = options.order.unwrap_or(if brief { Order::Relevance } else { Order::Canonical });
-        let evidence = options.budget.unwrap_or(model.evidence_budget);
-        Self {
-            budget: Budget { context: model.context_length, reserved: generation.max_tokens, evidence },
-            generation,
-            order,
-            brief,
+impl Style {
+    fn quotes(self, model: &ChosenModel) -> bool {
+        match self {
+            Style::Auto => model.evidence_budget < SMALL_BUDGET,
+            Style::Write => false,
+            Style::Quote => true,
         }
     }
 }
 
-fn pack_prompt(engine: &Engine, question: &str, hits: &[Hit], plan: &Plan) -> Result<Packed, Error> {
-    let tokenizer = engine.model().tokenizer();
-    let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
-    let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief };
-    let plain = |text: &str| tokenizer.encode(text);
-    Ok(docent_pack::pack(&frame, passages(hits), plan.budget, plan.order, &plain)?)
+/// A question, and all that is at hand to answer it.
+pub(crate) struct Asked<'a> {
+    pub question: &'a str,
+    pub index: &'a Index,
+    /// Best first; not empty.
+    pub hits: &'a [Hit],
+    pub model: &'a ChosenModel,
+    pub engine: &'a Engine,
+    pub options: &'a AskOptions,
 }
 
-fn passages(hits: &[Hit]) -> Vec<Passage> {
-    let passage = |(rank, hit): (usize, &Hit)| Passage {
-        document: hit.chunk.doc.0,
-        name: hit.chunk.path.file_name().unwrap_or(hit.chunk.path.as_os_str()).to_string_lossy().into_owned(),
-        heading_path: hit.chunk.heading_path.clone(),
-        span: hit.chunk.span.clone(),
-        text: hit.chunk.text.clone(),
-        rank,
-    };
-    hits.iter().enumerate().map(passage).collect()
-}
-
-/// Holds what the model wrote against what it was given.
-fn checked(
-    index: &Index,
-    question: &str,
-    model: &ChosenModel,
-    packed: &Packed,
-    hits: &[Hit],
-    generated: Generated,
-) -> Result<Answer, Error> {
-    let sources: Vec<Source> =
-        packed.passages.iter().map(|p| Source { number: p.number, text: &p.passage.text }).collect();
-    let text = generated.text.trim().to_owned();
-    let declined = cite::declines(&text);
-    let findings = if declined { Findings::default() } else { cite::check(question, &text, &sources) };
-    let citations = citations(index, packed, &findings)?;
-    let status = match (declined || citations.is_empty(), findings.all_supported()) {
-        (true, _) => Status::NotFound,
-        (false, true) => Status::Answered,
-        (false, false) => Status::Partly,
-    };
-    let cut_off = generated.finish == Finish::Cancelled;
-    Ok(Answer {
-        status,
-        unsupported: findings.unsupported.iter().map(|range| text[range.clone()].to_owned()).collect(),
-        nearest: if status == Status::NotFound && !cut_off { nearest(hits) } else { Vec::new() },
-        answer: text,
-        citations,
-        model: model.name.clone(),
-        usage: Usage {
-            prompt_tokens: generated.usage.prompt_tokens,
-            cached_tokens: generated.usage.cached_tokens,
-            completion_tokens: generated.usage.completion_tokens,
-            thinking_tokens: generated.usage.thinking_tokens,
-        },
-        timing: Timing::default(),
-    })
-}
-
-fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<Citation>, Error> {
-    let mut documents: HashMap<u64, DocumentText> = HashMap::new();
-    let mut citations = Vec::new();
-    for finding in &findings.citations {
-        let Some(source) = packed.passages.iter().find(|p| p.number == finding.number) else { continue };
-        let passage = &source.passage;
-        let document = match documents.entry(passage.document) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(index.document(DocId(passage.document))?),
-        };
-        let span = passage.span.start + finding.span.start..passage.span.start + finding.span.end;
-        citations.push(Citation {
-            n: finding.number,
-            place: locate::place(document, span, passage.heading_path.clone()),
-            kind: finding.kind,
-            support: finding.support,
-        });
-    }
-    Ok(citations)
-}
-
-fn nearest(hits: &[Hit]) -> Vec<Place> {
+/// Where to look instead.
+pub(crate) fn nearest(hits: &[Hit]) -> Vec<Place> {
     hits.iter().take(N_NEAREST).map(|hit| locate::chunk_place(&hit.chunk)).collect()
 }
 
-fn not_found(model: &ChosenModel, hits: &[Hit], timing: Timing) -> Answer {
+/// The answer that the documents hold none.
+pub(crate) fn not_found(model: &ChosenModel, hits: &[Hit]) -> Answer {
     Answer {
         status: Status::NotFound,
         answer: "This is not in your documents.".to_owned(),
@@ -272,6 +178,6 @@ fn not_found(model: &ChosenModel, hits: &[Hit], timing: Timing) -> Answer {
         nearest: nearest(hits),
         model: model.name.clone(),
         usage: Usage::default(),
-        timing,
+        timing: Timing::default(),
     }
 }

@@ -31,10 +31,12 @@ mod library;
 mod locate;
 mod models;
 mod prompt;
+mod quote;
 mod settings;
+mod write;
 
 pub use answer::{Answer, Citation, Place, Status, Timing, Usage};
-pub use ask::{AskEvent, AskOptions};
+pub use ask::{AskEvent, AskOptions, Style};
 pub use cite::Kind;
 pub use docent_index::{DocumentText, Fate, FileRecord, Root, Stats};
 pub use docent_infer::{Cancel, Engine};

@@ -249,7 +249,7 @@ impl Library {
     }
 
     /// The embedding model, opened at the first call.
-    fn embedder(&self) -> Result<Arc<Embedder>, Error> {
+    pub(crate) fn embedder(&self) -> Result<Arc<Embedder>, Error> {
         let mut slot = self.embedder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(embedder) = &*slot {
             return Ok(embedder.clone());

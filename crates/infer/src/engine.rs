@@ -8,6 +8,7 @@ use docent_lm::{Model, ModelOptions};
 
 use crate::constraint::Grammars;
 use crate::generate::{Event, GenerateOptions, Generated, generate_in};
+use crate::likelihood::log_likelihood;
 use crate::session::Session;
 use crate::{Cancel, InferError};
 
@@ -69,7 +70,15 @@ impl Engine {
         self.generate_in(&mut self.session(), prompt, options, cancel, on_event)
     }
 
-    /// The same in a session: the beginning that `prompt` has in common with what the session holds is not computed again.
+    /// Log-likelihood, in nats, of the tokens of `continuation` behind those of `given`: the sum over them.
+    ///
+    /// # Errors
+    /// [`InferError::TooFewTokens`] where `given` is empty; what the model says.
+    pub fn log_likelihood(&self, given: &[u32], continuation: &[u32]) -> Result<f64, InferError> {
+        log_likelihood(&self.model, given, continuation)
+    }
+
+    /// [`generate`](Self::generate) in a session: the beginning that `prompt` has in common with what the session holds is not computed again.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).

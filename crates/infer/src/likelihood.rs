@@ -29,6 +29,27 @@ pub fn mean_nll(model: &Model, tokens: &[u32]) -> Result<f64, InferError> {
     Ok(sum / predicted.len() as f64)
 }
 
+/// Log-likelihood, in nats, of `continuation` behind `given`: the sum over its tokens. `given` must not be empty.
+///
+/// # Errors
+/// As [`mean_nll`].
+pub fn log_likelihood(model: &Model, given: &[u32], continuation: &[u32]) -> Result<f64, InferError> {
+    let Some(last) = continuation.len().checked_sub(1) else { return Ok(0.0) };
+    if given.is_empty() {
+        return Err(InferError::TooFewTokens(0));
+    }
+    let n_vocab = model.config().n_vocab;
+    let mut state = model.new_state();
+    let mut logits = model.forward(&mut state, given, Logits::Last)?; // (1, n_vocab)
+    logits.extend(model.forward(&mut state, &continuation[..last], Logits::All)?); // (n, n_vocab)
+    let mut sum = 0.0;
+    for (row, &token) in logits.chunks_exact(n_vocab).zip(continuation) {
+        let logit = row.get(token as usize).ok_or(docent_lm::LmError::Token { token, n_vocab })?;
+        sum += f64::from(*logit) - log_sum_exp(row);
+    }
+    Ok(sum)
+}
+
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     max + logits.iter().map(|&logit| (f64::from(logit) - max).exp()).sum::<f64>().ln()

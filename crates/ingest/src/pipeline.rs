@@ -34,7 +34,7 @@ use crate::{IngestError, IngestOptions, Progress, Summary, approximate_tokens, e
 const CALL_CHUNKS: usize = 64;
 
 /// Passages collected before they are embedded.
-const BATCH_CHUNKS: usize = 256;
+const BATCH_CHUNKS: usize = 128;
 
 /// Bytes of text collected before they are embedded, however few passages they are.
 const BATCH_BYTES: usize = 16 << 20;

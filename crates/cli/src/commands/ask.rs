@@ -1,6 +1,6 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
-use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status};
+use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status, Style};
 
 use super::{Context, ingest, models};
 use crate::args::{self, AskArgs, Thinking};
@@ -17,6 +17,11 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
     let options = AskOptions {
         within: args.within.clone(),
         model,
+        style: match args.style {
+            None => Style::Auto,
+            Some(args::Style::Write) => Style::Write,
+            Some(args::Style::Quote) => Style::Quote,
+        },
         kv_type: models::kv_type(args.model.kv),
         budget: args.budget,
         order: args.order.map(|order| match order {

@@ -25,6 +25,7 @@ use serde::Serialize;
 
 pub use sentence::sentences;
 use support::Scorer;
+pub(crate) use words::says_something;
 
 /// How a citation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -97,7 +98,7 @@ pub fn check(question: &str, answer: &str, sources: &[Source]) -> Findings {
         let text = &answer[sentence.clone()];
         let named = cited_numbers(text);
         let plain = without_marks(text);
-        if !words::says_something(&plain) {
+        if !says_something(&plain) {
             continue;
         }
         match find(&scorer, &plain, &named, sources) {

@@ -26,7 +26,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 /// Whether a sentence holds enough to be supported or not: "Yes." and a lone list number do not.
-pub(super) fn says_something(sentence: &str) -> bool {
+pub(crate) fn says_something(sentence: &str) -> bool {
     let words = words(sentence);
     words.iter().any(|word| word.chars().any(char::is_numeric))
         || words.iter().any(|word| word.chars().count() > 3 || !word.is_ascii())

@@ -1,0 +1,179 @@
+//! The sentences of the passages that answer a question, best first: answering by quoting.
+//!
+//! A model of a hundred million parameters writes fluent nonsense from the right page, yet is a fair judge of which question
+//! a sentence answers. So it is asked just that, and what it picks is quoted word for word:
+//!
+//! ```text
+//! passages ──▶ sentences ──▶ cosine with the question ──▶ the best few ──▶ ln P(question | headings, sentence) ──▶ the best
+//! ```
+//!
+//! The likelihood of the question given the text is the query likelihood of Ponte and Croft (1998); that language models
+//! judge passages well by it was shown by Sachan and others (2022, "Improving Passage Retrieval with Zero-Shot Question
+//! Generation"). Cost: one reading of some [`N_JUDGED`] sentences, each on its own.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use docent_embed::Embedder;
+use docent_infer::{Cancel, Engine};
+use docent_retrieve::Hit;
+
+use crate::answer::{Answer, Citation, Status, Timing, Usage};
+use crate::ask::{AskEvent, Asked, not_found};
+use crate::cite::{self, Kind};
+use crate::{Error, locate};
+
+/// Passages whose sentences are looked at. The right one was among the first five for every question of the sample folder.
+const N_PASSAGES: usize = 8;
+/// Sentences that the embedding model compares with the question.
+const N_COMPARED: usize = 64;
+/// Sentences that the language model judges.
+const N_JUDGED: usize = 16;
+/// Tokens of a sentence, and of the headings above it, that it reads at most.
+const JUDGED_TOKENS: usize = 120;
+const HEADING_TOKENS: usize = 40;
+/// What a nat of the question's likelihood weighs against the cosine; see `docs/answers.md`.
+const LIKELIHOOD_WEIGHT: f32 = 0.02;
+
+/// Quotes shown at most, and how far behind the best one another may be.
+const MOST: usize = 2;
+const CLOSE: f32 = 0.1;
+
+/// A sentence of a passage.
+#[derive(Debug, Clone, PartialEq)]
+struct Quote {
+    /// Place of the passage among the hits, from 0.
+    hit: usize,
+    /// Bytes of the passage's text.
+    span: Range<usize>,
+    /// How well it answers the question; comparable within one question, and roughly between questions.
+    score: f32,
+}
+
+/// What choosing gave.
+struct Chosen {
+    /// Best first.
+    quotes: Vec<Quote>,
+    /// Tokens the language model read.
+    n_tokens: usize,
+}
+
+/// Answers with the sentences that fit best. Its timing counts from here.
+pub(crate) fn answer(
+    asked: &Asked,
+    embedder: &Embedder,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(AskEvent),
+) -> Result<Answer, Error> {
+    let start = Instant::now();
+    let chosen = choose(asked, embedder, cancel, &mut |done, total| {
+        on_event(AskEvent::Prefill { done, total });
+    })?;
+    let read_s = start.elapsed().as_secs_f64();
+    let mut citations = Vec::new();
+    for (n, quote) in (1..).zip(best(&chosen.quotes)) {
+        let chunk = &asked.hits[quote.hit].chunk;
+        let span = chunk.span.start + quote.span.start..chunk.span.start + quote.span.end;
+        let place = locate::place(&asked.index.document(chunk.doc)?, span, chunk.heading_path.clone());
+        let text = place.quote.split_whitespace().collect::<Vec<_>>().join(" ");
+        on_event(AskEvent::Answer(format!("{}{text} [{n}]", if n > 1 { "\n" } else { "" })));
+        citations.push((text, Citation { n, place, kind: Kind::Quoted, support: 1.0 }));
+    }
+    if citations.is_empty() {
+        return Ok(not_found(asked.model, asked.hits));
+    }
+    let sentences: Vec<String> = citations.iter().map(|(text, c)| format!("{text} [{}]", c.n)).collect();
+    Ok(Answer {
+        status: Status::Answered,
+        answer: sentences.join("\n"),
+        citations: citations.into_iter().map(|(_, citation)| citation).collect(),
+        usage: Usage { prompt_tokens: chosen.n_tokens, ..Usage::default() },
+        timing: Timing { prefill_s: read_s, first_token_s: read_s, ..Timing::default() },
+        ..not_found(asked.model, &[])
+    })
+}
+
+/// Ranks the sentences of `hits` by how well they answer `question`. `on_read` is told (tokens read, tokens in all).
+/// Where `cancel` stops it, what is judged so far is ranked.
+fn choose(
+    asked: &Asked,
+    embedder: &Embedder,
+    cancel: &Cancel,
+    on_read: &mut dyn FnMut(usize, usize),
+) -> Result<Chosen, Error> {
+    let Asked { question, hits, engine, .. } = *asked;
+    let mut quotes = candidates(hits);
+    compare(embedder, question, hits, &mut quotes)?;
+    quotes.sort_by(|a, b| b.score.total_cmp(&a.score));
+    quotes.truncate(N_JUDGED);
+
+    let tokenizer = engine.model().tokenizer();
+    let question = tokenizer.encode(&format!(" {question}"));
+    let prompts: Vec<Vec<u32>> = quotes.iter().map(|quote| judged_text(engine, hits, quote)).collect();
+    let total = prompts.iter().map(|prompt| prompt.len() + question.len()).sum();
+    let mut n_tokens = 0;
+    for (n_judged, prompt) in prompts.iter().enumerate() {
+        on_read(n_tokens, total);
+        if cancel.is_cancelled() {
+            quotes.truncate(n_judged);
+            break;
+        }
+        quotes[n_judged].score += LIKELIHOOD_WEIGHT * engine.log_likelihood(prompt, &question)? as f32;
+        n_tokens += prompt.len() + question.len();
+    }
+    quotes.sort_by(|a, b| b.score.total_cmp(&a.score));
+    Ok(Chosen { quotes, n_tokens })
+}
+
+/// What of the ranked quotes is shown: the best, and a second that comes close.
+fn best(quotes: &[Quote]) -> &[Quote] {
+    let Some(first) = quotes.first() else { return &[] };
+    let n = quotes.iter().take(MOST).take_while(|quote| quote.score >= first.score - CLOSE).count();
+    &quotes[..n]
+}
+
+/// All sentences of the best passages that say something, the passage's headings aside.
+fn candidates(hits: &[Hit]) -> Vec<Quote> {
+    let mut quotes = Vec::new();
+    for (hit, found) in hits.iter().take(N_PASSAGES).enumerate() {
+        let text = &found.chunk.text;
+        for span in cite::sentences(text) {
+            let sentence = text[span.clone()].trim_start_matches(['#', ' ']);
+            let is_heading = found.chunk.heading_path.iter().any(|heading| heading == sentence);
+            if !is_heading && cite::says_something(sentence) {
+                quotes.push(Quote { hit, span, score: found.score });
+            }
+        }
+    }
+    quotes.truncate(N_COMPARED);
+    quotes
+}
+
+/// Adds the cosine between the question and each sentence under its headings.
+fn compare(embedder: &Embedder, question: &str, hits: &[Hit], quotes: &mut [Quote]) -> Result<(), Error> {
+    let headed: Vec<String> = quotes.iter().map(|quote| under_headings(hits, quote)).collect();
+    let texts: Vec<&str> = std::iter::once(question).chain(headed.iter().map(String::as_str)).collect();
+    let vectors = embedder.embed(&texts)?; // unit vectors
+    let (asked, sentences) = vectors.split_first().map_or((&[][..], &[][..]), |(a, rest)| (a, rest));
+    for (quote, sentence) in quotes.iter_mut().zip(sentences) {
+        quote.score += asked.iter().zip(sentence).map(|(a, b)| a * b).sum::<f32>();
+    }
+    Ok(())
+}
+
+fn under_headings(hits: &[Hit], quote: &Quote) -> String {
+    let chunk = &hits[quote.hit].chunk;
+    format!("{}\n{}", chunk.heading_path.join(" > "), &chunk.text[quote.span.clone()])
+}
+
+/// The tokens before the question when a sentence is judged.
+fn judged_text(engine: &Engine, hits: &[Hit], quote: &Quote) -> Vec<u32> {
+    let tokenizer = engine.model().tokenizer();
+    let chunk = &hits[quote.hit].chunk;
+    let some = |text: &str, n: usize| tokenizer.encode(text).into_iter().take(n).collect::<Vec<u32>>();
+    let mut tokens: Vec<u32> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
+    tokens.extend(some(&format!("{}\n", chunk.heading_path.join(" > ")), HEADING_TOKENS));
+    tokens.extend(some(&chunk.text[quote.span.clone()], JUDGED_TOKENS));
+    tokens.extend(tokenizer.encode("\nQuestion:"));
+    tokens
+}

@@ -1,0 +1,157 @@
+//! Answering in the model's own words: pack, read, generate, check.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Instant;
+
+use docent_index::{DocId, DocumentText, Index};
+use docent_infer::{Cancel, Event, Finish, GenerateOptions, Generated, Sampling};
+use docent_pack::{Budget, Frame, Order, Packed, Passage};
+use docent_retrieve::Hit;
+
+use crate::answer::{Answer, Citation, Status, Timing, Usage};
+use crate::ask::{AskEvent, AskOptions, Asked, SMALL_BUDGET, nearest};
+use crate::chat::template_of;
+use crate::cite::{self, Findings, Source};
+use crate::models::ChosenModel;
+use crate::prompt::Surroundings;
+use crate::{Error, locate};
+
+/// What suits a small model, whose writing ends in repetition: no randomness, and little room.
+const BRIEF_PENALTY: f32 = 1.1;
+const BRIEF_ANSWER_TOKENS: usize = 96;
+
+/// Answers from as many passages as the model's budget holds. Its timing counts from here.
+pub(crate) fn answer(
+    asked: &Asked,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(AskEvent),
+) -> Result<Answer, Error> {
+    let start = Instant::now();
+    let plan = Plan::new(asked.model, asked.options);
+    let packed = pack_prompt(asked, &plan)?;
+    on_event(AskEvent::Packed {
+        prompt_tokens: packed.tokens.len(),
+        n_passages: packed.passages.len(),
+        n_left_out: packed.left_out.len(),
+    });
+    let packing_s = start.elapsed().as_secs_f64();
+    let generated =
+        asked.engine.generate(&packed.tokens, &plan.generation, cancel, &mut |event| match event {
+            Event::Prefill { done, total } => on_event(AskEvent::Prefill { done, total }),
+            Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
+            Event::Answer(text) => on_event(AskEvent::Answer(text)),
+        })?;
+    let timing = Timing {
+        prefill_s: generated.timing.prefill_s,
+        first_token_s: packing_s + generated.timing.time_to_first_token_s,
+        decode_s: generated.timing.decode_s,
+        ..Timing::default()
+    };
+    Ok(Answer { timing, ..checked(asked, &packed, generated)? })
+}
+
+/// Budgets and sampling, from the model's own values and what the caller asked for.
+struct Plan {
+    budget: Budget,
+    generation: GenerateOptions,
+    order: Order,
+    /// The model is too small for more than one instruction.
+    brief: bool,
+}
+
+impl Plan {
+    fn new(model: &ChosenModel, options: &AskOptions) -> Self {
+        let brief = model.evidence_budget < SMALL_BUDGET;
+        let mut generation = model.generation();
+        if brief {
+            generation.sampling = Sampling { repetition_penalty: BRIEF_PENALTY, ..Sampling::default() };
+            generation.max_tokens = BRIEF_ANSWER_TOKENS;
+        }
+        generation.sampling.temperature = options.temperature.unwrap_or(generation.sampling.temperature);
+        generation.sampling.seed = options.seed;
+        generation.max_tokens = options.max_tokens.unwrap_or(generation.max_tokens);
+        generation.max_thinking = options.max_thinking.or(generation.max_thinking);
+        let order = options.order.unwrap_or(if brief { Order::Relevance } else { Order::Canonical });
+        let evidence = options.budget.unwrap_or(model.evidence_budget);
+        Self {
+            budget: Budget { context: model.context_length, reserved: generation.max_tokens, evidence },
+            generation,
+            order,
+            brief,
+        }
+    }
+}
+
+fn pack_prompt(asked: &Asked, plan: &Plan) -> Result<Packed, Error> {
+    let tokenizer = asked.engine.model().tokenizer();
+    let surroundings = Surroundings::render(template_of(asked.engine)?, tokenizer, plan.brief)?;
+    let after = |numbers: &[usize]| surroundings.after(asked.question, numbers, tokenizer);
+    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief };
+    let plain = |text: &str| tokenizer.encode(text);
+    Ok(docent_pack::pack(&frame, passages(asked.hits), plan.budget, plan.order, &plain)?)
+}
+
+fn passages(hits: &[Hit]) -> Vec<Passage> {
+    let passage = |(rank, hit): (usize, &Hit)| Passage {
+        document: hit.chunk.doc.0,
+        name: hit.chunk.path.file_name().unwrap_or(hit.chunk.path.as_os_str()).to_string_lossy().into_owned(),
+        heading_path: hit.chunk.heading_path.clone(),
+        span: hit.chunk.span.clone(),
+        text: hit.chunk.text.clone(),
+        rank,
+    };
+    hits.iter().enumerate().map(passage).collect()
+}
+
+/// Holds what the model wrote against what it was given.
+fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answer, Error> {
+    let sources: Vec<Source> =
+        packed.passages.iter().map(|p| Source { number: p.number, text: &p.passage.text }).collect();
+    let text = generated.text.trim().to_owned();
+    let declined = cite::declines(&text);
+    let findings = if declined { Findings::default() } else { cite::check(asked.question, &text, &sources) };
+    let citations = citations(asked.index, packed, &findings)?;
+    let status = match (declined || citations.is_empty(), findings.all_supported()) {
+        (true, _) => Status::NotFound,
+        (false, true) => Status::Answered,
+        (false, false) => Status::Partly,
+    };
+    let cut_off = generated.finish == Finish::Cancelled;
+    Ok(Answer {
+        status,
+        unsupported: findings.unsupported.iter().map(|range| text[range.clone()].to_owned()).collect(),
+        nearest: if status == Status::NotFound && !cut_off { nearest(asked.hits) } else { Vec::new() },
+        answer: text,
+        citations,
+        model: asked.model.name.clone(),
+        usage: Usage {
+            prompt_tokens: generated.usage.prompt_tokens,
+            cached_tokens: generated.usage.cached_tokens,
+            completion_tokens: generated.usage.completion_tokens,
+            thinking_tokens: generated.usage.thinking_tokens,
+        },
+        timing: Timing::default(),
+    })
+}
+
+fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<Citation>, Error> {
+    let mut documents: HashMap<u64, DocumentText> = HashMap::new();
+    let mut citations = Vec::new();
+    for finding in &findings.citations {
+        let Some(source) = packed.passages.iter().find(|p| p.number == finding.number) else { continue };
+        let passage = &source.passage;
+        let document = match documents.entry(passage.document) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(index.document(DocId(passage.document))?),
+        };
+        let span = passage.span.start + finding.span.start..passage.span.start + finding.span.end;
+        citations.push(Citation {
+            n: finding.number,
+            place: locate::place(document, span, passage.heading_path.clone()),
+            kind: finding.kind,
+            support: finding.support,
+        });
+    }
+    Ok(citations)
+}
