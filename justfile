@@ -17,6 +17,10 @@ test:
 test-all: test
     python3 tests/run.py --all
 
+# Fuzz the GGUF reader (needs a C++ compiler).
+fuzz seconds="600":
+    fuzz/run.sh {{seconds}}
+
 # Speed, memory and recall, each beside a peer.
 bench:
     cargo bench --workspace

@@ -1,10 +1,7 @@
 //! Whatever bytes a GGUF file has: reading them, opening them as a model and running it neither panics nor reads out of
 //! bounds nor allocates by a count in the file.
 //!
-//! ```text
-//! mkdir -p corpus/gguf && cp ../crates/lm/tests/data/small-*.gguf corpus/gguf/
-//! cargo +nightly fuzz run gguf -- -max_len=131072 -max_total_time=600
-//! ```
+//! `fuzz/run.sh` builds and runs it; `cargo +nightly fuzz run gguf` does as well.
 
 #![no_main]
 

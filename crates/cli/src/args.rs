@@ -68,7 +68,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Remove the index; with --all the models and caches too.
     Reset(ResetArgs),
-    /// Look inside: logits and token ids.
+    /// Look inside: logits, token ids, likelihoods, memory.
     #[command(subcommand)]
     Debug(DebugCommand),
     /// Extract one document after another for the parent process.
@@ -366,6 +366,35 @@ pub enum DebugCommand {
         /// Recognise special tokens, as in the chat template.
         #[arg(long)]
         special: bool,
+        /// The text is a JSON array of strings; print an array with the ids of each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print how well a model predicts a text: the mean negative log-likelihood of its tokens, each given those before it.
+    Likelihood {
+        /// Model name or GGUF path.
+        #[arg(long, short)]
+        model: String,
+        /// File to read [default: standard input].
+        file: Option<PathBuf>,
+        /// The file holds token ids, separated by commas or white space.
+        #[arg(long)]
+        tokens: bool,
+        /// How keys and values are kept.
+        #[arg(long, value_enum, default_value_t = Kv::F16)]
+        kv: Kv,
+    },
+    /// Load a model, fill a context of a given length, compute one token behind it, and print time and memory.
+    Memory {
+        /// Model name or GGUF path.
+        #[arg(long, short)]
+        model: String,
+        /// Tokens of context; rounded down to whole blocks of 256 [default: the model's].
+        #[arg(long, value_name = "N")]
+        context: Option<usize>,
+        /// How keys and values are kept.
+        #[arg(long, value_enum, default_value_t = Kv::F16)]
+        kv: Kv,
     },
 }
 

@@ -26,6 +26,9 @@ mod state;
 pub mod tokenizer;
 pub mod tools;
 
+/// Tokens of a block of keys and values.
+pub use docent_kernels::KV_BLOCK;
+
 pub use config::{Architecture, Config, ExpertConfig};
 pub use error::LmError;
 pub use model::{Logits, Model, ModelOptions, ModelSummary, Progress, SLICE, TensorTypeSummary};

@@ -1,37 +1,67 @@
-//! `debug logits`, `debug tokenize`: the numbers behind an answer, for comparison with other programs.
+//! `debug`: the numbers behind an answer, for comparison with other programs.
 
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
-use docent::ModelChoice;
-use docent_lm::Logits;
+use docent::{Engine, ModelChoice};
 use docent_lm::npy::write_npy_f32;
+use docent_lm::{Block, Logits};
+use serde_json::json;
 
 use super::{Context, models};
-use crate::args::DebugCommand;
+use crate::args::{DebugCommand, Kv};
 use crate::exit::Outcome;
+
+/// Tokens that `debug memory` computes with the weights alone.
+const SHORT_CONTEXT: usize = 512;
 
 pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> {
     match command {
         DebugCommand::Logits { model, tokens, out, kv, last, chunk } => {
-            let chosen = context.library.choose_model(&ModelChoice::Named(model))?;
-            let engine = context.library.engine(&chosen, models::kv_type(kv))?;
-            let ids = read_ids(&tokens)?;
+            let engine = engine(context, model, kv)?;
+            let ids = read_ids(Some(&tokens))?;
             let chunk = chunk.unwrap_or(ids.len()).max(1);
             logits(engine.model(), &ids, chunk, last, &out)
         }
-        DebugCommand::Tokenize { model, file, special } => {
-            let chosen = context.library.choose_model(&ModelChoice::Named(model))?;
-            let engine = context.library.engine(&chosen, docent::KvType::F16)?;
+        DebugCommand::Tokenize { model, file, special, json } => {
+            let engine = engine(context, model, Kv::F16)?;
             let text = read_text(file.as_deref())?;
             let tokenizer = engine.model().tokenizer();
-            let ids = if special { tokenizer.encode_template(&text) } else { tokenizer.encode(&text) };
-            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
-            context.output.line(ids.join(" "));
+            let ids =
+                |text: &str| if special { tokenizer.encode_template(text) } else { tokenizer.encode(text) };
+            if json {
+                let texts: Vec<String> =
+                    serde_json::from_str(&text).context("expected a JSON array of strings")?;
+                let ids: Vec<Vec<u32>> = texts.iter().map(|text| ids(text)).collect();
+                context.output.line(serde_json::to_string(&ids)?);
+            } else {
+                let ids: Vec<String> = ids(&text).iter().map(u32::to_string).collect();
+                context.output.line(ids.join(" "));
+            }
             Ok(Outcome::Done)
         }
+        DebugCommand::Likelihood { model, file, tokens, kv } => {
+            let engine = engine(context, model, kv)?;
+            let ids = match tokens {
+                true => read_ids(file.as_deref())?,
+                false => engine.model().tokenizer().encode(&read_text(file.as_deref())?),
+            };
+            let nll = docent_infer::mean_nll(engine.model(), &ids)?;
+            context
+                .output
+                .line(json!({ "tokens": ids.len(), "nll": nll, "perplexity": nll.exp() }).to_string());
+            Ok(Outcome::Done)
+        }
+        DebugCommand::Memory { model, context: n_tokens, kv } => memory(context, model, n_tokens, kv),
     }
+}
+
+fn engine(context: &Context, model: String, kv: Kv) -> anyhow::Result<Arc<Engine>> {
+    let chosen = context.library.choose_model(&ModelChoice::Named(model))?;
+    Ok(context.library.engine(&chosen, models::kv_type(kv))?)
 }
 
 /// Prefills `ids` in pieces of `chunk` and writes the logits of every position, or of the last.
@@ -58,14 +88,68 @@ fn logits(
     Ok(Outcome::Done)
 }
 
-fn read_ids(path: &Path) -> anyhow::Result<Vec<u32>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+/// Opens a model, gives it a state of `n_tokens` every page of which is written, and computes a token behind it.
+fn memory(context: &Context, model: String, n_tokens: Option<usize>, kv: Kv) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let engine = engine(context, model, kv)?;
+    let open_s = started.elapsed().as_secs_f64();
+    let model = engine.model();
+    let mut short = model.new_state();
+    // Tokens from all over the vocabulary, so that every expert is chosen and its weights are read.
+    let n_vocab = model.config().n_vocab as u32;
+    let n_short = SHORT_CONTEXT.min(model.config().context_length);
+    let varied: Vec<u32> = (0..n_short as u32).map(|i| i.wrapping_mul(7919) % n_vocab).collect();
+    model.forward(&mut short, &varied, Logits::Last)?;
+    drop(short);
+    let short_context_s = started.elapsed().as_secs_f64() - open_s;
+    let resident_short = resident_bytes();
+
+    let layout = model.layout();
+    let context_length = model.config().context_length;
+    let n_tokens = n_tokens.unwrap_or(context_length);
+    anyhow::ensure!(
+        n_tokens <= context_length,
+        "the model's context is {context_length} tokens, {n_tokens} were asked for"
+    );
+    let mut state = model.new_state();
+    // Room for the token that is computed at the end.
+    let n_blocks = n_tokens.min(context_length - 1) / docent_lm::KV_BLOCK;
+    for _ in 0..n_blocks {
+        // 0x2c2c is a small number in f16 and in f32.
+        let bytes: Arc<Vec<u8>> = Arc::new(vec![0x2c; layout.block_bytes()]);
+        state.push_block(Arc::new(Block::from_parts(layout, bytes, vec![0.0; layout.conv_len()])?))?;
+    }
+    let started = Instant::now();
+    model.forward(&mut state, &[0], Logits::Last)?;
+    context.output.json(&json!({
+        "open_s": open_s, "short_context": n_short, "short_context_s": short_context_s,
+        "short_context_resident_bytes": resident_short, "context": state.n_tokens(),
+        "context_state_bytes": state.n_bytes(), "context_token_s": started.elapsed().as_secs_f64(),
+        "context_resident_bytes": resident_bytes(),
+    }))?;
+    Ok(Outcome::Done)
+}
+
+/// Memory of this process that lies in RAM, the mapped pages of the model included; where the system tells (Linux).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn read_ids(path: Option<&Path>) -> anyhow::Result<Vec<u32>> {
+    let text = read_text(path)?;
+    let from = name_of(path);
     let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
     let ids: Vec<u32> = words
-        .map(|word| word.parse().with_context(|| format!("{}: {word} is not a token id", path.display())))
+        .map(|word| word.parse().with_context(|| format!("{from}: {word} is not a token id")))
         .collect::<anyhow::Result<_>>()?;
-    anyhow::ensure!(!ids.is_empty(), "{}: no token ids in it", path.display());
+    anyhow::ensure!(!ids.is_empty(), "{from}: no token ids in it");
     Ok(ids)
+}
+
+fn name_of(path: Option<&Path>) -> String {
+    path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
 }
 
 fn read_text(path: Option<&Path>) -> anyhow::Result<String> {
@@ -74,8 +158,5 @@ fn read_text(path: Option<&Path>) -> anyhow::Result<String> {
         Some(path) => bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?,
         None => drop(std::io::stdin().read_to_end(&mut bytes).context("standard input")?),
     }
-    String::from_utf8(bytes).map_err(|_| {
-        let from = path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-        anyhow::anyhow!("{from} is not UTF-8 text")
-    })
+    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8 text", name_of(path)))
 }
