@@ -39,7 +39,7 @@ pub use answer::{Answer, Citation, Place, Status, Timing, Usage};
 pub use ask::{AskEvent, AskOptions, Style};
 pub use cite::Kind;
 pub use docent_index::{DocumentText, Fate, FileRecord, Root, Stats};
-pub use docent_infer::{Cancel, Engine};
+pub use docent_infer::{Cancel, Engine, mean_nll};
 pub use docent_ingest::{Progress, Summary};
 pub use docent_kernels::Isa;
 pub use docent_pack::Order;

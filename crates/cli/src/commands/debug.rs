@@ -49,7 +49,7 @@ pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> 
                 true => read_ids(file.as_deref())?,
                 false => engine.model().tokenizer().encode(&read_text(file.as_deref())?),
             };
-            let nll = docent_infer::mean_nll(engine.model(), &ids)?;
+            let nll = docent::mean_nll(engine.model(), &ids)?;
             context
                 .output
                 .line(json!({ "tokens": ids.len(), "nll": nll, "perplexity": nll.exp() }).to_string());
