@@ -109,7 +109,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// The most tokens to generate [default: what suits the model].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_positive)]
     pub max_tokens: Option<usize>,
     /// The most tokens to reason with before the answer.
     #[arg(long, value_name = "N")]
@@ -309,9 +309,29 @@ pub enum ModelsCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent chat                                    talk; Ctrl-C stops a reply, Ctrl-D ends
+  docent chat --thinking show \"Is 391 a prime?\"
+  docent chat --schema person.json \"Invent a person.\" | jq .name")]
 pub struct ChatArgs {
     /// Say this, print the reply and stop; without it, talk line by line.
     pub message: Option<String>,
+    /// Replies are JSON of the JSON schema in FILE.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// Draw from the N likeliest tokens only; 0 draws from all [default: the model's own].
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Draw from the likeliest tokens that together reach probability P [default: the model's own].
+    #[arg(long, value_name = "P", value_parser = parse_probability)]
+    pub top_p: Option<f32>,
+    /// Draw only from tokens at least P times as likely as the likeliest [default: the model's own].
+    #[arg(long, value_name = "P", value_parser = parse_probability)]
+    pub min_p: Option<f32>,
+    /// Make tokens of the last words less likely; 1 does not [default: the model's own].
+    #[arg(long, value_name = "X", value_parser = parse_penalty)]
+    pub repeat_penalty: Option<f32>,
     #[command(flatten)]
     pub model: ModelArgs,
 }
@@ -353,7 +373,7 @@ pub enum DebugCommand {
         #[arg(long)]
         last: bool,
         /// Prefill in pieces of N tokens.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = parse_positive)]
         chunk: Option<usize>,
     },
     /// Print the token ids of a text read from a file or standard input, one line.
@@ -412,6 +432,24 @@ fn parse_size(text: &str) -> Result<u64, String> {
     };
     let number: f64 = number.parse().map_err(|_| "expected a size such as 64MB, 800k or 1.5G".to_owned())?;
     Ok((number * factor) as u64)
+}
+
+fn parse_positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a number of at least 1".to_owned())
+}
+
+fn parse_probability(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+fn parse_penalty(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.5..=2.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0.5 to 2".to_owned()),
+    }
 }
 
 fn parse_temperature(text: &str) -> Result<f32, String> {

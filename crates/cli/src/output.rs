@@ -14,6 +14,8 @@ pub struct Output {
     pub quiet: bool,
     /// Colours and links on standard output.
     pub styled: bool,
+    /// Colours on standard error.
+    pub styled_notes: bool,
     /// Somebody sits at the terminal and can answer.
     pub interactive: bool,
 }
@@ -25,6 +27,7 @@ impl Output {
         Self {
             quiet,
             styled: io::stdout().is_terminal() && !no_color,
+            styled_notes: io::stderr().is_terminal() && !no_color,
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
         }
     }
@@ -75,19 +78,24 @@ impl Output {
         io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
     }
 
-    /// Dimmed text.
+    /// Dimmed text for standard output.
     pub fn dim(&self, text: &str) -> String {
-        self.paint("2", text)
+        paint(self.styled, "2", text)
     }
 
-    /// Bold text.
+    /// Dimmed text for standard error.
+    pub fn dim_note(&self, text: &str) -> String {
+        paint(self.styled_notes, "2", text)
+    }
+
+    /// Bold text for standard output.
     pub fn bold(&self, text: &str) -> String {
-        self.paint("1", text)
+        paint(self.styled, "1", text)
     }
+}
 
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.styled { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
+fn paint(styled: bool, code: &str, text: &str) -> String {
+    if styled { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 fn leave_if_reader_is_gone(error: &io::Error) {

@@ -9,6 +9,8 @@ use crate::Error;
 
 /// What happens while the model replies.
 pub use docent_infer::Event as ReplyEvent;
+/// Why a reply ended.
+pub use docent_infer::Finish;
 /// A finished reply.
 pub use docent_infer::Generated as Reply;
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use docent_infer::{GenerateOptions, Sampling};
-use docent_models::{ModelEntry, ModelKind};
+use docent_infer::{GenerateOptions, InferError, Sampling};
+use docent_lm::LmError;
+use docent_lm::gguf::{Gguf, Metadata};
+use docent_models::{ModelEntry, ModelKind, find};
 
 use crate::{Error, Library};
 
@@ -22,7 +24,7 @@ const ANSWER_TOKENS: usize = 256;
 /// Tokens of an answer, and of the reasoning before it, for a model that reasons.
 const REASONED_ANSWER_TOKENS: usize = 1_024;
 const THINKING_TOKENS: usize = 4_096;
-/// What a GGUF of the user's own gets, about which nothing is known.
+/// What a GGUF of the user's own gets at most, about which little is known.
 const UNKNOWN_CONTEXT: usize = 8_192;
 const UNKNOWN_EVIDENCE: usize = 3_000;
 
@@ -49,23 +51,20 @@ pub struct ChosenModel {
     pub evidence_budget: usize,
     /// The catalogue's entry, if it has one.
     pub entry: Option<&'static ModelEntry>,
+    /// The sampling that its makers recommend.
+    pub sampling: Sampling,
+    /// Whether it thinks before it answers.
+    pub reasons: bool,
 }
 
 impl ChosenModel {
     /// Sampling and lengths that suit the model.
     pub fn generation(&self) -> GenerateOptions {
-        let reasons = self.name == BEST_MODEL;
-        let sampling = self.entry.map_or_else(Sampling::default, |entry| Sampling {
-            temperature: entry.sampling.temperature,
-            top_k: entry.sampling.top_k,
-            top_p: entry.sampling.top_p,
-            repetition_penalty: entry.sampling.repetition_penalty,
-            ..Sampling::default()
-        });
+        let max_tokens = if self.reasons { REASONED_ANSWER_TOKENS + THINKING_TOKENS } else { ANSWER_TOKENS };
         GenerateOptions {
-            sampling,
-            max_tokens: if reasons { REASONED_ANSWER_TOKENS + THINKING_TOKENS } else { ANSWER_TOKENS },
-            max_thinking: reasons.then_some(THINKING_TOKENS),
+            sampling: self.sampling.clone(),
+            max_tokens: max_tokens.min(self.context_length / 2),
+            max_thinking: self.reasons.then_some(THINKING_TOKENS),
             ..GenerateOptions::default()
         }
     }
@@ -90,13 +89,7 @@ impl Library {
                         Err(Error::NotAGenerator { name: entry.name.to_owned() })
                     }
                     Some(entry) => Ok(known(entry, located.path)),
-                    None => Ok(ChosenModel {
-                        name: located.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-                        path: located.path,
-                        context_length: UNKNOWN_CONTEXT,
-                        evidence_budget: UNKNOWN_EVIDENCE,
-                        entry: None,
-                    }),
+                    None => of_the_user(located.path),
                 }
             }
         }
@@ -110,5 +103,83 @@ fn known(entry: &'static ModelEntry, path: PathBuf) -> ChosenModel {
         context_length: entry.context_length,
         evidence_budget: entry.evidence_budget,
         entry: Some(entry),
+        sampling: Sampling {
+            temperature: entry.sampling.temperature,
+            top_k: entry.sampling.top_k,
+            top_p: entry.sampling.top_p,
+            repetition_penalty: entry.sampling.repetition_penalty,
+            ..Sampling::default()
+        },
+        reasons: entry.name == BEST_MODEL,
+    }
+}
+
+/// A GGUF file that is not in the catalogue: what suits it is told by its metadata. One of the architecture that docent is
+/// made for is treated as the catalogue's, another quantisation of it as a rule.
+fn of_the_user(path: PathBuf) -> Result<ChosenModel, Error> {
+    let file = Gguf::open(&path).map_err(InferError::from)?;
+    let metadata = file.metadata();
+    let read = || -> Result<_, LmError> {
+        let architecture = metadata.require_string("general.architecture")?;
+        let context_length = metadata.require_u32(&format!("{architecture}.context_length"))? as usize;
+        let template = metadata.string("tokenizer.chat_template")?.unwrap_or_default();
+        Ok((architecture == "lfm2moe", context_length, template.contains("</think>")))
+    };
+    let (is_lfm, context_length, reasons) = read().map_err(InferError::from)?;
+    let best = find(BEST_MODEL).ok().filter(|_| is_lfm);
+    let sampling = if is_lfm { Sampling::lfm2() } else { Sampling::default() };
+    Ok(ChosenModel {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        path,
+        context_length: context_length.min(best.map_or(UNKNOWN_CONTEXT, |entry| entry.context_length)),
+        evidence_budget: best.map_or(UNKNOWN_EVIDENCE, |entry| entry.evidence_budget),
+        entry: None,
+        sampling: recommended(metadata, sampling).map_err(InferError::from)?,
+        reasons,
+    })
+}
+
+/// The sampling that a file itself recommends (llama.cpp `gguf-py/gguf/constants.py`, `general.sampling.*`), over `otherwise`.
+fn recommended(metadata: &Metadata, otherwise: Sampling) -> Result<Sampling, LmError> {
+    let value = |key: &str| metadata.f32(&format!("general.sampling.{key}"));
+    let top_k = metadata.u32("general.sampling.top_k")?.map(|top_k| top_k as usize);
+    Ok(Sampling {
+        temperature: value("temp")?.unwrap_or(otherwise.temperature),
+        top_k: top_k.unwrap_or(otherwise.top_k),
+        top_p: value("top_p")?.unwrap_or(otherwise.top_p),
+        min_p: value("min_p")?.unwrap_or(otherwise.min_p),
+        repetition_penalty: value("penalty_repeat")?.unwrap_or(otherwise.repetition_penalty),
+        ..otherwise
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_test_data(name: &str) -> ChosenModel {
+        let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/data");
+        of_the_user(data.join(name)).unwrap()
+    }
+
+    #[test]
+    fn a_file_of_the_architecture_docent_is_made_for_gets_its_recommended_sampling() {
+        let options = of_test_data("nano-f32.gguf").generation();
+        let sampling = &options.sampling;
+        assert_eq!(
+            (sampling.temperature, sampling.top_k, sampling.repetition_penalty),
+            (0.2, 80, 1.05),
+            "the values of the model card"
+        );
+        assert_eq!(options.max_thinking, None, "its template knows no thinking");
+        assert_eq!(of_test_data("small-llama.gguf").generation().sampling, Sampling::default());
+    }
+
+    #[test]
+    fn an_answer_leaves_room_for_the_question_in_a_short_context() {
+        for name in ["small-llama.gguf", "small-qwen3.gguf", "nano-f32.gguf"] {
+            let model = of_test_data(name);
+            assert!(model.generation().max_tokens <= model.context_length / 2, "{name}");
+        }
     }
 }

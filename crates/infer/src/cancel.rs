@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Cloned freely; once cancelled, all clones are. A generation looks at it between slices of the prompt and between tokens.
+/// Cloned freely; once cancelled, all clones are, until it is reset. A generation looks at it between slices of the prompt and between tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
@@ -16,6 +16,11 @@ impl Cancel {
     /// Asks the generation to stop.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Lowers the flag again, in all clones, before another generation.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 
     /// Whether somebody asked.

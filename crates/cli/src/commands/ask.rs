@@ -90,7 +90,7 @@ impl<'a> Screen<'a> {
         if self.thinking == Thinking::Show {
             self.bar = None;
             self.reasons = true;
-            eprint!("{}", self.context.output.dim(&printable(text)));
+            eprint!("{}", self.context.output.dim_note(&printable(text)));
         } else if self.bar.is_none() && self.context.output.shows_progress() {
             let bar = Bar::new(true, Unit::Tokens);
             bar.say("thinking");
@@ -116,6 +116,9 @@ impl<'a> Screen<'a> {
 
     pub fn finish(&mut self) {
         self.bar = None;
+        if std::mem::take(&mut self.reasons) {
+            eprintln!(); // thinking that no answer followed
+        }
         if self.printed {
             self.context.output.line("");
         }
@@ -145,7 +148,7 @@ fn print_sources(context: &Context, answer: &Answer, printed: bool) {
     }
     let usage = &answer.usage;
     let timing = &answer.timing;
-    output.note(output.dim(&format!(
+    output.note(output.dim_note(&format!(
         "{}: read {} tokens ({} cached), first token after {:.1} s, {} tokens in {:.1} s",
         answer.model,
         count(usage.prompt_tokens),
