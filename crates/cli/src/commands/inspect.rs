@@ -58,9 +58,10 @@ pub fn run(context: &Context, model: &str, json: bool) -> anyhow::Result<Outcome
     ));
     for t in &summary.types {
         output.line(format!(
-            "{:14} {} tensors, {} parameters, {}",
+            "{:14} {} {}, {} parameters, {}",
             t.tensor_type,
             t.n_tensors,
+            if t.n_tensors == 1 { "tensor" } else { "tensors" },
             count(t.n_parameters as usize),
             bytes(t.n_bytes)
         ));

@@ -109,6 +109,10 @@ impl Gguf {
     /// [`LmError::Open`] where the file cannot be mapped, [`LmError::Malformed`] where it is truncated, corrupted or
     /// no GGUF file.
     pub fn open(path: &Path) -> Result<Self, LmError> {
+        if path.is_dir() {
+            let source = std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder");
+            return Err(LmError::Open { path: path.to_owned(), source });
+        }
         let mapped =
             MappedFile::open(path).map_err(|source| LmError::Open { path: path.to_owned(), source })?;
         Self::read(Bytes { path: path.to_owned(), source: Source::Mapped(mapped) })

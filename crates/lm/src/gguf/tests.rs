@@ -148,4 +148,6 @@ fn errors_name_the_tensor_and_what_is_wrong() {
 fn a_missing_file_is_an_error_that_names_it() {
     let error = Gguf::open(Path::new("/nowhere/model.gguf")).unwrap_err().to_string();
     assert!(error.contains("/nowhere/model.gguf"), "{error}");
+    let error = Gguf::open(&std::env::temp_dir()).unwrap_err().to_string();
+    assert!(error.contains("it is a folder"), "{error}");
 }
