@@ -29,7 +29,7 @@ def session(binary, home):
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         yield "prompt", f'$ docent ask --in corpora/tour "{question}"'
         for kind, text in (("out", run.stdout), ("note", run.stderr)):
-            for line in text.replace(f"{ROOT}/", "").splitlines():
+            for line in text.splitlines():
                 indent = " " * (len(line) - len(line.lstrip()))
                 for part in textwrap.wrap(line, COLUMNS, subsequent_indent=indent) or [""]:
                     yield kind, part

@@ -126,6 +126,13 @@ pub fn name(path: &Path) -> String {
     path.to_string_lossy().chars().map(|c| if steers_terminal(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// [`name`] of a path as one would type it here: relative where it lies below the current folder.
+pub fn place(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize());
+    let below = here.ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    name(below.as_deref().filter(|below| !below.as_os_str().is_empty()).unwrap_or(path))
+}
+
 /// Control characters, and the bidirectional overrides and isolates of Unicode (UAX #9).
 fn steers_terminal(c: char) -> bool {
     c.is_control()

@@ -5,7 +5,7 @@ use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status,
 use super::{Context, ingest, models};
 use crate::args::{self, AskArgs, Thinking};
 use crate::exit::Outcome;
-use crate::output::{count, name, printable};
+use crate::output::{self, count, printable};
 use crate::progress::{Bar, Unit};
 
 pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
@@ -195,7 +195,7 @@ fn location(place: &Place) -> String {
     } else {
         format!("  {}", place.heading_path.join(" > "))
     };
-    format!("{}{at}{}", name(&place.path), printable(&headings))
+    format!("{}{at}{}", output::place(&place.path), printable(&headings))
 }
 
 fn one_line(text: &str) -> String {

@@ -157,7 +157,7 @@ pub fn ensure_generation(context: &Context, named: Option<&str>, yes: bool) -> a
         let size =
             find(BEST_MODEL).map_or_else(|_| String::new(), |entry| format!(", {}", bytes(entry.bytes())));
         context.output.note(format!(
-            "note: answering with {STARTER_MODEL}, which is only good for trying docent; {BEST_MODEL} gives real answers: \
+            "note: {STARTER_MODEL} is too small to do more than quote; {BEST_MODEL} gives real answers: \
              `docent models pull {BEST_MODEL}`{size}"
         ));
     }

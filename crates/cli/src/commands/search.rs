@@ -7,7 +7,7 @@ use super::models::ensure_embedding;
 use super::{Context, ingest};
 use crate::args::{Mode, SearchArgs};
 use crate::exit::Outcome;
-use crate::output::{name, printable};
+use crate::output::{self, printable};
 
 /// How much of a passage is shown, in characters.
 const SNIPPET: usize = 280;
@@ -54,7 +54,7 @@ fn print(context: &Context, hits: &[Hit]) {
         let chunk = &hit.chunk;
         let at = chunk.page.map_or_else(|| format!(":{}", chunk.lines.0), |page| format!(" page {page}"));
         let changed = if hit.changed() { "  (changed since it was indexed)" } else { "" };
-        output.line(format!("{}{at}{changed}", output.bold(&name(&chunk.path))));
+        output.line(format!("{}{at}{changed}", output.bold(&output::place(&chunk.path))));
         if !chunk.heading_path.is_empty() {
             output.line(output.dim(&format!("  {}", printable(&chunk.heading_path.join(" > ")))));
         }
