@@ -148,15 +148,18 @@ fn print_sources(context: &Context, answer: &Answer, printed: bool) {
     }
     let usage = &answer.usage;
     let timing = &answer.timing;
-    output.note(output.dim_note(&format!(
-        "{}: read {} tokens ({} cached), first token after {:.1} s, {} tokens in {:.1} s",
-        answer.model,
-        count(usage.prompt_tokens),
-        count(usage.cached_tokens),
-        timing.first_token_s,
-        count(usage.completion_tokens),
-        timing.total_s
-    )));
+    let written = match usage.completion_tokens {
+        0 => format!("in {:.1} s", timing.total_s),
+        n => format!(
+            "first token after {:.1} s, {} tokens in {:.1} s",
+            timing.first_token_s,
+            count(n),
+            timing.total_s
+        ),
+    };
+    let (read, cached) = (count(usage.prompt_tokens), count(usage.cached_tokens));
+    output
+        .note(output.dim_note(&format!("{}: read {read} tokens ({cached} cached), {written}", answer.model)));
 }
 
 fn print_citation(context: &Context, citation: &Citation) {
