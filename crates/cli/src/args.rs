@@ -36,6 +36,9 @@ pub struct Common {
     /// Print no progress and no notes, only results and errors.
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Tell where a model's time goes: seconds, bytes and arithmetic for each kind of operation.
+    #[arg(long, global = true)]
+    pub profile: bool,
     /// The instruction set the kernels use, for tests and comparisons.
     #[arg(long, value_enum, env = "DOCENT_ISA", global = true, hide = true)]
     pub isa: Option<Isa>,
@@ -68,6 +71,9 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Remove the index; with --all the models and caches too.
     Reset(ResetArgs),
+    /// Measure how fast models run here.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Look inside: logits, token ids, likelihoods, memory.
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -351,6 +357,40 @@ pub struct ResetArgs {
     /// Do not ask.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Time reading and writing of tokens at given depths of context.
+    Model(BenchModelArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  docent bench model -m lfm2.5-8b-a1b --pp 512 --tg 32 --depth 0,8192 --json"
+)]
+pub struct BenchModelArgs {
+    /// Model name or GGUF path.
+    #[arg(long, short)]
+    pub model: String,
+    /// Tokens to read at once.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub pp: usize,
+    /// Tokens to write one by one.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub tg: usize,
+    /// Tokens of context before them; several, separated by commas.
+    #[arg(long, value_name = "N", default_value = "0", value_delimiter = ',')]
+    pub depth: Vec<usize>,
+    /// How keys and values are kept.
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+    /// Time each N times and print medians.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub reps: usize,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

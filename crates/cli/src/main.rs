@@ -47,6 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
         Command::Doctor(args) => commands::doctor::run(&Context::new(common, None)?, &args),
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
+        Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
         Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
         Command::ExtractWorker => Ok(Outcome::Done),
     }

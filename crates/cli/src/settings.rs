@@ -24,6 +24,7 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         args::Isa::Avx2 => docent::Isa::Avx2,
         args::Isa::Avx512 => docent::Isa::Avx512,
     });
+    settings.profile = common.profile;
     settings.limits.worker = extract_worker().map(Arc::new);
     if let Some(ingest) = ingest {
         settings.limits.max_bytes = ingest.max_size;

@@ -9,7 +9,7 @@ use docent_index::{
 };
 use docent_infer::{Engine, EngineOptions};
 use docent_ingest::{IngestOptions, Progress, Summary};
-use docent_kernels::Kernels;
+use docent_kernels::{Kernels, Profile};
 use docent_models::Store;
 use docent_retrieve::Hit;
 
@@ -272,8 +272,15 @@ impl Library {
     }
 
     fn kernel_settings(&self) -> docent_kernels::Settings {
-        let Settings { n_threads, isa, .. } = self.settings;
-        docent_kernels::Settings { n_threads, isa, ..docent_kernels::Settings::default() }
+        let Settings { n_threads, isa, profile, .. } = self.settings;
+        docent_kernels::Settings { n_threads, isa, profile, ..docent_kernels::Settings::default() }
+    }
+
+    /// Where the open model's time went since the last call; `None` where no model is open or
+    /// [`Settings::profile`] does not ask for it.
+    pub fn take_profile(&self) -> Option<Profile> {
+        let slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref()?.engine.model().kernels().take_profile()
     }
 
     /// The engine for `model`, opened at the first call and again when another model is asked for.

@@ -16,6 +16,8 @@ pub struct Settings {
     pub n_threads: usize,
     /// Forces an instruction set of the kernels; for tests and comparisons.
     pub isa: Option<Isa>,
+    /// Collect where a model's time goes, for [`Library::take_profile`](crate::Library::take_profile).
+    pub profile: bool,
     /// What one file may cost while it is read, and the process that reads those whose parser may crash.
     pub limits: Limits,
     /// Read hidden files too.
@@ -33,6 +35,7 @@ impl Settings {
             cache_dir: home.join("cache"),
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             isa: None,
+            profile: false,
             limits: Limits::default(),
             hidden: false,
             no_ignore: false,

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     messages.push(Message::user(question));
 
-    let kernels = Settings { n_threads, isa: None, numerics: Numerics::default() };
+    let kernels = Settings { n_threads, isa: None, numerics: Numerics::default(), profile: false };
     let engine = Engine::open(&PathBuf::from(model), &EngineOptions { kv_type: KvType::F16, kernels })?;
     let template = engine.model().chat_template().ok_or("the model has no chat template")?;
     let prompt = template.tokens(engine.model().tokenizer(), &messages, &ChatOptions::default())?;

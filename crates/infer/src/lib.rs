@@ -7,11 +7,13 @@
 //! sampling    logits to a token          thinking   <think> apart from the answer
 //! constraint  answers that are JSON of a schema
 //! likelihood  how well a model predicts a text
+//! bench       how fast a model is at given depths
 //! ```
 //!
 //! Prompts are token ids: who writes them decides what is template and what is text. Nothing here touches a file but the model's, reads a setting, or
 //! prints; a clock is read for the timing alone.
 
+mod bench;
 mod cancel;
 mod constraint;
 mod engine;
@@ -23,6 +25,7 @@ mod sampling;
 mod session;
 mod thinking;
 
+pub use bench::{BenchFigures, BenchPlan, bench};
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineOptions};
 pub use error::InferError;

@@ -16,6 +16,7 @@
 
 use crate::arch::plain::{BlockResult, HeadBlock};
 use crate::kernels::Kernels;
+use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
 use crate::{KV_BLOCK, KvView};
 
@@ -125,6 +126,11 @@ impl Kernels {
         let stride = head_dim.next_multiple_of(16);
         let call =
             Call { kernels: self, q, kv, shape, first_pos, n, per_kv_head: n_heads / n_kv_heads, stride };
+        let _timed = self.profiler.time(Operation::Attention, || {
+            let n_pairs = n as f64 * (first_pos as f64 + (n as f64 + 1.0) / 2.0);
+            let n_keys = (first_pos + n) as f64 / KV_BLOCK as f64;
+            Work { bytes: n_keys * 2.0 * size as f64, operations: n_pairs * 4.0 * width as f64 }
+        });
         let n_items = n.div_ceil(TOKENS_AT_ONCE) * n_kv_heads;
         if n_items >= 4 * self.pool.n_threads() || n_items.is_multiple_of(self.pool.n_threads()) {
             call.by_groups(out);

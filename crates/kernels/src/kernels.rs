@@ -6,6 +6,7 @@ use crate::activation::Activations;
 use crate::arch::{ConvInput, Dispatch};
 use crate::matmul::{ExpertBuffers, WorkerScratch};
 use crate::pool::Pool;
+use crate::profile::{Operation, PassTimer, Profile, Profiler, Work};
 use crate::shared_out::SharedOut;
 use crate::{Isa, KernelError, Matrix, RopePairing, RopeTable, tile};
 
@@ -30,13 +31,15 @@ pub struct Settings {
     pub isa: Option<Isa>,
     /// How operations may round.
     pub numerics: Numerics,
+    /// Whether to collect where the time goes, for [`Kernels::take_profile`].
+    pub profile: bool,
 }
 
 impl Default for Settings {
     /// All available cores, best instruction set, exact numerics.
     fn default() -> Self {
         let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Settings { n_threads, isa: None, numerics: Numerics::Exact }
+        Settings { n_threads, isa: None, numerics: Numerics::Exact, profile: false }
     }
 }
 
@@ -54,6 +57,7 @@ pub struct Kernels {
     pub(crate) dispatch: Dispatch,
     pub(crate) activations: Mutex<Activations>,
     pub(crate) expert_buffers: Mutex<ExpertBuffers>,
+    pub(crate) profiler: Profiler,
     settings: Settings,
     scratch: Vec<Mutex<WorkerScratch>>,
 }
@@ -75,6 +79,7 @@ impl Kernels {
             pool: Pool::new(settings.n_threads)?,
             activations: Mutex::default(),
             expert_buffers: Mutex::default(),
+            profiler: Profiler::new(settings.profile),
             scratch: WorkerScratch::for_threads(settings.n_threads),
             settings,
         })
@@ -88,6 +93,16 @@ impl Kernels {
     /// The settings this was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Times a pass of `n_tokens` tokens until the guard goes; `None` where nothing is collected.
+    pub fn profile_pass(&self, n_tokens: usize) -> Option<PassTimer<'_>> {
+        self.profiler.pass(n_tokens)
+    }
+
+    /// Where the time went since the last call; `None` unless [`Settings::profile`] asked for it.
+    pub fn take_profile(&self) -> Option<Profile> {
+        self.profiler.take()
     }
 
     /// The memory of a worker that is inside a loop of the pool.
@@ -104,6 +119,8 @@ impl Kernels {
         if matrix.n_cols() == 0 {
             return;
         }
+        let bytes = (rows.len() * matrix.row_bytes()) as f64;
+        let _timed = self.profiler.time(Operation::Embedding, || Work { bytes, operations: 0.0 });
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(matrix.n_cols())) {
             assert!((row as usize) < matrix.n_rows(), "row {row} of {}", matrix.n_rows());
             tile::dequantise_row(matrix.format(), matrix.row(row as usize), out);
@@ -117,6 +134,7 @@ impl Kernels {
     pub fn swiglu(&self, gate: &mut [f32], up: &[f32]) {
         assert_eq!(gate.len(), up.len(), "gate and up");
         let n = gate.len();
+        let _timed = self.profiler.time(Operation::Gate, Work::default);
         let gate = SharedOut::new(gate);
         self.by_rows(n, 1, &|start, n| {
             // SAFETY: the table proves its target features; items do not overlap.
@@ -139,6 +157,7 @@ impl Kernels {
         if weight.is_empty() {
             return;
         }
+        let _timed = self.profiler.time(Operation::Norm, Work::default);
         let width = weight.len();
         assert!(x.len().is_multiple_of(width), "rows of {width} in {} values", x.len());
         let n = out.len() / width;
@@ -169,6 +188,7 @@ impl Kernels {
         if x.is_empty() || table.n_rotated() == 0 {
             return;
         }
+        let _timed = self.profiler.time(Operation::Rope, Work::default);
         let n = x.len() / width;
         let angles = table.angles(first_pos, n);
         let x = SharedOut::new(x);
@@ -199,6 +219,7 @@ impl Kernels {
             return;
         }
         assert!(out.len().is_multiple_of(d), "rows of {d} in {} values", out.len());
+        let _timed = self.profiler.time(Operation::Convolution, Work::default);
         let (mut before, mut last) = state.split_at_mut(d);
         let mut gated = vec![0.0; d];
         for (bcx, out) in bcx.chunks_exact(3 * d).zip(out.chunks_exact_mut(d)) {

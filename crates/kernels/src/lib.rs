@@ -13,7 +13,7 @@
 //! attention   KV blocks over the pool              strip      32 rows of weights x all inputs
 //! tile        unpacking of blocks                  activation int8 inputs
 //! arch/plain  the definition of every kernel       arch/*     the same for an instruction set
-//! pool        worker threads
+//! pool        worker threads                    profile    where the time goes
 //! ```
 
 mod activation;
@@ -26,6 +26,7 @@ mod kv;
 mod math;
 mod matmul;
 mod pool;
+mod profile;
 mod rope;
 mod shared_out;
 mod strip;
@@ -37,4 +38,5 @@ pub use error::KernelError;
 pub use format::{BlockFormat, ExpertMatrix, Matrix};
 pub use kernels::{Kernels, NUMERICS_VERSION, Numerics, Settings};
 pub use kv::{KV_BLOCK, KvBlockRef, KvType, KvView, store_kv};
+pub use profile::{Operation, PassTimer, PhaseProfile, Profile, Tally};
 pub use rope::{RopePairing, RopeTable};

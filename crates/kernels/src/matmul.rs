@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::activation::Activations;
 use crate::format::{BlockFormat, ExpertMatrix, Matrix};
 use crate::kernels::Kernels;
+use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
 use crate::strip::{Input, STRIP_ROWS, StripScratch};
 
@@ -68,6 +69,13 @@ impl Kernels {
         }
         let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
         self.quantise_for(matrices.iter().map(|matrix| matrix.format()), x, n_cols, &mut activations);
+        let _timed = self.profiler.time(Operation::Product(first.format()), || {
+            let of = |matrix: &Matrix<'_>| Work {
+                bytes: matrix.bytes().len() as f64,
+                operations: 2.0 * (n * n_cols * matrix.n_rows()) as f64,
+            };
+            matrices.iter().map(of).fold(Work::default(), Work::and)
+        });
         let parts: Vec<Part<'_>> = matrices
             .iter()
             .zip(outs)
@@ -113,6 +121,7 @@ impl Kernels {
             return;
         }
         let with_rests = formats.clone().any(BlockFormat::multiplies_rests);
+        let _timed = self.profiler.time(Operation::Quantise, Work::default);
         let n = x.len() / n_cols;
         out.reshape(n, n_cols, with_rests);
         let writer = out.writer(with_rests);
@@ -165,6 +174,7 @@ impl Kernels {
         }
         let n_used = chosen.len() / n;
         assert_eq!(chosen.len(), n * n_used, "chosen experts of {n} rows");
+        let timed = self.profiler.time(Operation::ExpertRows, Work::default);
         let groups = Groups::new(chosen, gate.n_experts());
         let n_slots = chosen.len();
 
@@ -177,10 +187,12 @@ impl Kernels {
         }
         buffers.hidden.resize(n_slots * d_hidden, 0.0);
         buffers.up.resize(n_slots * d_hidden, 0.0);
+        drop(timed);
         self.grouped(&groups, &[gate, up], &buffers.grouped, &mut [&mut buffers.hidden, &mut buffers.up]);
         self.swiglu(&mut buffers.hidden, &buffers.up);
         self.grouped(&groups, &[down], &buffers.hidden, &mut [&mut buffers.grouped]);
 
+        let _timed = self.profiler.time(Operation::ExpertRows, Work::default);
         let mut place = vec![0; n_slots];
         for (position, &slot) in groups.order.iter().enumerate() {
             place[slot] = position;
@@ -206,6 +218,14 @@ impl Kernels {
         let mut activations = self.activations.lock().unwrap_or_else(PoisonError::into_inner);
         let formats = matrices.iter().map(|matrix| matrix.format());
         self.quantise_for(formats, x, first.n_cols(), &mut activations);
+        let _timed = self.profiler.time(Operation::ExpertProduct(first.format()), || {
+            let of = |matrix: &ExpertMatrix<'_>| {
+                let one = matrix.expert(0);
+                let operations = 2.0 * x.len() as f64 * one.n_rows() as f64;
+                Work { bytes: (groups.groups.len() * one.bytes().len()) as f64, operations }
+            };
+            matrices.iter().map(of).fold(Work::default(), Work::and)
+        });
         let outs: Vec<SharedOut<'_, f32>> = outs.iter_mut().map(|out| SharedOut::new(out)).collect();
         let n_strips = first.n_rows().div_ceil(STRIP_ROWS);
         let per_group = n_strips * matrices.len();

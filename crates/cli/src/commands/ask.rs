@@ -2,7 +2,7 @@
 
 use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status, Style};
 
-use super::{Context, ingest, models};
+use super::{Context, ingest, models, profile};
 use crate::args::{self, AskArgs, Thinking};
 use crate::exit::Outcome;
 use crate::output::{self, count, printable};
@@ -38,6 +38,7 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         .library
         .ask(&args.question, &options, context.interrupt.cancel(), &mut |event| screen.show(event))?;
     screen.finish();
+    profile::tell(context);
     if args.json {
         context.output.json(&answer)?;
     } else {

@@ -10,7 +10,7 @@ use docent::chat::{Conversation, Finish, Reply, ReplyEvent};
 use docent::{ChosenModel, Engine};
 
 use super::ask::Screen;
-use super::{Context, models};
+use super::{Context, models, profile};
 use crate::args::ChatArgs;
 use crate::exit::Outcome;
 use crate::output::count;
@@ -96,6 +96,7 @@ fn say(
     })?;
     screen.finish();
     tell(context, &reply);
+    profile::tell(context);
     Ok(if context.interrupt.requested() { Outcome::Interrupted } else { Outcome::Done })
 }
 

@@ -1,6 +1,7 @@
 //! One file per command; each takes the context and its arguments and gives an outcome.
 
 pub mod ask;
+pub mod bench;
 pub mod chat;
 pub mod debug;
 pub mod doctor;
@@ -8,6 +9,7 @@ pub mod ingest;
 pub mod inspect;
 pub mod library;
 pub mod models;
+pub mod profile;
 pub mod reset;
 pub mod search;
 pub mod status;

@@ -4,7 +4,7 @@
 use docent_kernels::{BlockFormat, Isa, Kernels, Numerics, Settings};
 
 pub fn kernels(isa: Isa, n_threads: usize) -> Kernels {
-    Kernels::new(Settings { n_threads, isa: Some(isa), numerics: Numerics::Exact }).unwrap()
+    Kernels::new(Settings { n_threads, isa: Some(isa), numerics: Numerics::Exact, profile: false }).unwrap()
 }
 
 pub fn isas() -> impl Iterator<Item = Isa> {

@@ -62,6 +62,7 @@ impl Model {
         on_progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, LmError> {
         self.check(state, tokens)?;
+        let _timed = self.kernels.profile_pass(tokens.len());
         let mut scratch = Scratch::default();
         let mut logits = Vec::new();
         let n_total = tokens.len();
@@ -113,6 +114,7 @@ impl Model {
         }
         let tokens = &tokens[tokens.len() - n_replay..];
         self.check_tokens(tokens)?;
+        let _timed = self.kernels.profile_pass(tokens.len());
         let extension = Extension::replay(state, n_tokens, n_replay);
         let mut scratch = Scratch::default();
         // Only a break from the callback ends a pass early.
