@@ -49,6 +49,12 @@ pub fn bench<E: From<InferError>>(
     cancel: &Cancel,
     on_figures: &mut dyn FnMut(BenchFigures) -> Result<(), E>,
 ) -> Result<(), E> {
+    let deepest = plan.depths.iter().max().copied().unwrap_or(0);
+    let (n_tokens, context_length) =
+        (deepest.saturating_add(plan.n_prefill + plan.n_decode), model.config().context_length);
+    if n_tokens > context_length {
+        return Err(InferError::from(LmError::ContextFull { n_tokens, context_length }).into());
+    }
     let mut run = Run { model, cancel, random: Rng::new(1) };
     run.seconds(&mut model.new_state(), plan.n_prefill.max(1))?; // warm-up: pages in the weights
     let _ = model.kernels().take_profile();

@@ -172,7 +172,8 @@ fn quantise_block(x: &[f32; BLOCK], to: &mut RowChunk, block: usize) {
         return;
     }
     let inverse = 127.0 / maximum;
-    let scale = maximum / 127.0;
+    // 22 significant bits, so that a path may multiply it with dot products that carry MAGIC without rounding twice.
+    let scale = f32::from_bits((maximum / 127.0).to_bits() & !3);
     let mut rounded = [0i32; BLOCK];
     for (rounded, value) in rounded.iter_mut().zip(x) {
         *rounded =

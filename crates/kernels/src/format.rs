@@ -35,8 +35,10 @@ pub enum BlockFormat {
 /// How the codes of an integer format become values; what the multiply kernels are chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CodeKind {
-    /// value = scale * code + offset, both for 32 columns. `wide`: codes may be above 127.
-    Offset { wide: bool },
+    /// value = scale * code + offset, both for 32 columns.
+    Offset,
+    /// value = scale * (code - centre), a scale for 32 columns. Codes are above 127 only around 128.
+    Centred { centre: u8 },
     /// value = scale * (code - 32), a scale for 16 columns.
     CentredHalves,
 }
@@ -98,13 +100,12 @@ impl BlockFormat {
     pub(crate) const fn code_kind(self) -> Option<CodeKind> {
         match self {
             BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => None,
-            BlockFormat::Q8_0 => Some(CodeKind::Offset { wide: true }),
-            BlockFormat::Q4_0
-            | BlockFormat::Q4_1
-            | BlockFormat::Q5_0
-            | BlockFormat::Q5_1
-            | BlockFormat::Q4K
-            | BlockFormat::Q5K => Some(CodeKind::Offset { wide: false }),
+            BlockFormat::Q8_0 => Some(CodeKind::Centred { centre: 128 }),
+            BlockFormat::Q5_0 => Some(CodeKind::Centred { centre: 16 }),
+            BlockFormat::Q4_0 => Some(CodeKind::Centred { centre: 8 }),
+            BlockFormat::Q4_1 | BlockFormat::Q5_1 | BlockFormat::Q4K | BlockFormat::Q5K => {
+                Some(CodeKind::Offset)
+            }
             BlockFormat::Q6K => Some(CodeKind::CentredHalves),
         }
     }

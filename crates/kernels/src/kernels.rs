@@ -20,7 +20,7 @@ pub enum Numerics {
 }
 
 /// Raised when the same numerics give other bits than in an earlier version.
-pub const NUMERICS_VERSION: u32 = 1;
+pub const NUMERICS_VERSION: u32 = 2;
 
 /// What a [`Kernels`] is made of.
 #[derive(Debug, Clone)]

@@ -24,12 +24,20 @@ pub(crate) fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, 
                 let codes = &tile.codes[block * 8..][..8];
                 let (scale, total) = (x_row.scale[block], x_row.total[block]);
                 match kind {
-                    CodeKind::Offset { .. } => {
+                    CodeKind::Offset => {
                         let dots = dot(codes, q, 0);
                         for lane in 0..TILE_ROWS {
                             let with_offset = tile.offset[block][lane].mul_add(total, sum[lane]);
                             sum[lane] =
                                 (dots[lane] as f32 * scale).mul_add(tile.scale[block][lane], with_offset);
+                        }
+                    }
+                    CodeKind::Centred { centre } => {
+                        let [first, second] = x_row.centres[block]; // -32 * sums of q
+                        let dots = dot(codes, q, (first + second) / 32 * i32::from(centre));
+                        for lane in 0..TILE_ROWS {
+                            sum[lane] =
+                                (dots[lane] as f32 * scale).mul_add(tile.scale[block][lane], sum[lane]);
                         }
                     }
                     CodeKind::CentredHalves => {

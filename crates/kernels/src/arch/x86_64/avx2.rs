@@ -51,18 +51,30 @@ fn add_block<const ROWS: usize>(
     // Lanes 0 to 7, then 8 to 15: eight rows a register.
     for lanes in [0, 8] {
         match kind {
-            CodeKind::Offset { wide } => {
-                let dots = if wide {
-                    dots::<ROWS, true>(codes, rows, (block, 0), lanes)
-                } else {
-                    dots::<ROWS, false>(codes, rows, (block, 0), lanes)
-                };
+            CodeKind::Offset => {
+                let dots = dots::<ROWS, false>(codes, rows, (block, 0), lanes);
                 let (scale, offset) = (eight(&tile.scale[block], lanes), eight(&tile.offset[block], lanes));
                 for row in 0..ROWS {
                     let input_scale = _mm256_set1_ps(rows[row].scale[block]);
                     let input_total = _mm256_set1_ps(rows[row].total[block]);
                     let sum = _mm256_fmadd_ps(offset, input_total, eight(&sums[row][index], lanes));
                     let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(dots[row]), input_scale);
+                    store(&mut sums[row][index], lanes, _mm256_fmadd_ps(scaled, scale, sum));
+                }
+            }
+            CodeKind::Centred { centre } => {
+                let dots = if centre == 128 {
+                    dots::<ROWS, true>(codes, rows, (block, 0), lanes)
+                } else {
+                    dots::<ROWS, false>(codes, rows, (block, 0), lanes)
+                };
+                let scale = eight(&tile.scale[block], lanes);
+                for row in 0..ROWS {
+                    let [first, second] = rows[row].centres[block]; // -32 * sums of q
+                    let start = _mm256_set1_epi32((first + second) / 32 * i32::from(centre));
+                    let dots = _mm256_cvtepi32_ps(_mm256_add_epi32(dots[row], start));
+                    let scaled = _mm256_mul_ps(dots, _mm256_set1_ps(rows[row].scale[block]));
+                    let sum = eight(&sums[row][index], lanes);
                     store(&mut sums[row][index], lanes, _mm256_fmadd_ps(scaled, scale, sum));
                 }
             }

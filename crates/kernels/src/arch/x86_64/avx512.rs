@@ -4,10 +4,16 @@
 //! of an input row (broadcast from memory) into 16 exact sums. The sums of a panel of up to [`PANEL`] input rows and two
 //! tiles live in registers through a block of 32 columns, then are scaled and added as `plain` defines.
 //!
+//! Two thirds of the arithmetic units' time are these products; the rest is making floats of the sums. What keeps it so low:
+//! - the integer sums start at the bits of [`ROUND_MAGIC`], 1.5 * 2^23, so that they *are* floats, larger by that, and
+//!   `dot * scale` is one fused multiply-subtract, exact until its one rounding because a scale has 22 bits;
+//! - codes around a centre have -centre * Σq in that start too, and no offset to add.
+//!
 //! What is not written by hand here is `plain`, compiled with these features.
 
 mod attention;
 mod floats;
+mod panel;
 mod unpack;
 
 use std::arch::x86_64::*;
@@ -15,6 +21,7 @@ use std::arch::x86_64::*;
 use crate::activation::{ActivationChunk, RowChunk};
 use crate::arch::{Dispatch, Isa, Sums, compiled_plain, plain};
 use crate::format::CodeKind;
+use crate::math::ROUND_MAGIC;
 use crate::tile::{BLOCK, CHUNK_BLOCKS, TILE_ROWS, Tile};
 
 /// The kernels for a processor that [`has_avx512`](super::has_avx512).
@@ -37,53 +44,135 @@ pub(crate) fn table() -> Dispatch {
 /// tiles 350.)
 const PANEL: usize = 6;
 
+/// How a panel is computed: the [`CodeKind`] as a constant, which generics take.
+type Kind = u8;
+const OFFSET: Kind = 0;
+const CENTRED: Kind = 1;
+const HALVES: Kind = 2;
+
 /// See [`plain::multiply`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
-    match (tiles, kind) {
-        ([first, second], CodeKind::Offset { .. }) => by_panels::<2, false>([first, second], x, sums),
-        ([first, second], CodeKind::CentredHalves) => by_panels::<2, true>([first, second], x, sums),
-        ([only], CodeKind::Offset { .. }) => by_panels::<1, false>([only], x, sums),
-        ([only], CodeKind::CentredHalves) => by_panels::<1, true>([only], x, sums),
+    match (tiles.len(), kind) {
+        (2, CodeKind::Offset) => by_panels::<2, OFFSET>(kind, tiles, x, sums),
+        (2, CodeKind::Centred { .. }) => by_panels::<2, CENTRED>(kind, tiles, x, sums),
+        (2, CodeKind::CentredHalves) => by_panels::<2, HALVES>(kind, tiles, x, sums),
+        (1, CodeKind::Offset) => by_panels::<1, OFFSET>(kind, tiles, x, sums),
+        (1, CodeKind::Centred { .. }) => by_panels::<1, CENTRED>(kind, tiles, x, sums),
+        (1, CodeKind::CentredHalves) => by_panels::<1, HALVES>(kind, tiles, x, sums),
         _ => plain::multiply(kind, tiles, x, sums),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn by_panels<const TILES: usize, const HALVES: bool>(
-    tiles: [&Tile; TILES],
+fn by_panels<const TILES: usize, const KIND: Kind>(
+    kind: CodeKind,
+    tiles: &[Tile],
     x: &ActivationChunk<'_>,
     sums: &mut Sums,
 ) {
     let sums = &mut sums[..x.rows.len()];
     for (rows, sums) in x.rows.chunks(PANEL).zip(sums.chunks_mut(PANEL)) {
-        match rows.len() {
-            6 => panel::<TILES, HALVES, 6>(tiles, rows, x.n_blocks, sums),
-            5 => panel::<TILES, HALVES, 5>(tiles, rows, x.n_blocks, sums),
-            4 => panel::<TILES, HALVES, 4>(tiles, rows, x.n_blocks, sums),
-            3 => panel::<TILES, HALVES, 3>(tiles, rows, x.n_blocks, sums),
-            2 => panel::<TILES, HALVES, 2>(tiles, rows, x.n_blocks, sums),
-            _ => panel::<TILES, HALVES, 1>(tiles, rows, x.n_blocks, sums),
+        let done = match rows.len() {
+            6 => match (KIND, tiles) {
+                (OFFSET | CENTRED, [first, second]) => {
+                    six_rows::<KIND>(kind, [first, second], rows, x.n_blocks, sums)
+                }
+                _ => panel::<TILES, KIND, 6>(kind, tiles, rows, x.n_blocks, sums),
+            },
+            5 => panel::<TILES, KIND, 5>(kind, tiles, rows, x.n_blocks, sums),
+            4 => panel::<TILES, KIND, 4>(kind, tiles, rows, x.n_blocks, sums),
+            3 => panel::<TILES, KIND, 3>(kind, tiles, rows, x.n_blocks, sums),
+            2 => panel::<TILES, KIND, 2>(kind, tiles, rows, x.n_blocks, sums),
+            _ => panel::<TILES, KIND, 1>(kind, tiles, rows, x.n_blocks, sums),
+        };
+        if !done {
+            plain::multiply(kind, tiles, &ActivationChunk { n_blocks: x.n_blocks, rows }, sums);
         }
     }
 }
 
-/// `ROWS` input rows times the tiles.
+/// What integer sums of a panel's rows start at, and what makes floats of them again; by block.
+struct Starts<const ROWS: usize> {
+    /// Bits of ROUND_MAGIC; for codes around a centre less centre * Σq.
+    dots: [[i32; CHUNK_BLOCKS]; ROWS],
+    /// ROUND_MAGIC * scale, which is exact.
+    magic: [[f32; CHUNK_BLOCKS]; ROWS],
+}
+
+impl<const ROWS: usize> Starts<ROWS> {
+    /// `None` where ROUND_MAGIC * scale is no float any more: inputs above 1e33.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn new(kind: CodeKind, rows: &[RowChunk; ROWS]) -> Option<Self> {
+        let mut starts = Starts { dots: [[0; CHUNK_BLOCKS]; ROWS], magic: [[0.0; CHUNK_BLOCKS]; ROWS] };
+        let (magic, infinity) = (_mm256_set1_ps(ROUND_MAGIC), _mm256_set1_ps(f32::INFINITY));
+        let mut too_large = 0;
+        for (row, chunk) in rows.iter().enumerate() {
+            // SAFETY: eight scales and eight pairs of centres are read, eight of either written.
+            unsafe {
+                let scaled = _mm256_mul_ps(_mm256_loadu_ps(chunk.scale.as_ptr()), magic);
+                too_large |= _mm256_cmp_ps_mask::<_CMP_EQ_OQ>(scaled, infinity);
+                _mm256_storeu_ps(starts.magic[row].as_mut_ptr(), scaled);
+                if let CodeKind::Centred { centre } = kind {
+                    let halves = _mm512_loadu_si512(chunk.centres.as_ptr().cast()); // -32 * sums of q
+                    let both = _mm512_add_epi32(halves, _mm512_srli_epi64::<32>(halves));
+                    let sums = _mm256_srai_epi32::<5>(_mm512_cvtepi64_epi32(both));
+                    let centred = _mm256_mullo_epi32(sums, _mm256_set1_epi32(i32::from(centre)));
+                    let start = _mm256_add_epi32(centred, _mm256_castps_si256(magic));
+                    _mm256_storeu_si256(starts.dots[row].as_mut_ptr().cast(), start);
+                }
+            }
+        }
+        (too_large == 0).then_some(starts)
+    }
+}
+
+/// [`panel`] for six rows and two tiles, the case that a prefill's time goes to.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn six_rows<const KIND: Kind>(
+    kind: CodeKind,
+    tiles: [&Tile; 2],
+    rows: &[RowChunk],
+    n_blocks: usize,
+    sums: &mut Sums,
+) -> bool {
+    let rows: &[RowChunk; 6] = rows.try_into().expect("a panel's rows");
+    let sums: &mut [[[f32; TILE_ROWS]; 2]; 6] = sums.try_into().expect("a panel's sums");
+    assert!(n_blocks <= CHUNK_BLOCKS);
+    let Some(starts) = Starts::new(kind, rows) else { return false };
+    if n_blocks > 0 {
+        // SAFETY: the target features are those of this function; there are 1 to 8 blocks.
+        unsafe {
+            match KIND {
+                OFFSET => panel::offset(tiles, rows, &starts.magic, n_blocks, sums),
+                _ => panel::centred(tiles, rows, (&starts.dots, &starts.magic), n_blocks, sums),
+            }
+        }
+    }
+    true
+}
+
+/// `ROWS` input rows times the tiles. Says whether it could: not with inputs above 1e33.
 ///
 /// Written with pointers that step from block to block: with indices the compiler sees that there are at most eight
 /// blocks and unrolls them all, and the 12 KB of code that makes no longer come from the decoded-instruction cache.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn panel<const TILES: usize, const HALVES: bool, const ROWS: usize>(
-    tiles: [&Tile; TILES],
+fn panel<const TILES: usize, const KIND: Kind, const ROWS: usize>(
+    kind: CodeKind,
+    tiles: &[Tile],
     rows: &[RowChunk],
     n_blocks: usize,
     sums: &mut Sums,
-) {
+) -> bool {
+    let tiles: &[Tile; TILES] = tiles.try_into().expect("a panel's tiles");
     let rows: &[RowChunk; ROWS] = rows.try_into().expect("a panel's rows");
     let sums: &mut [[[f32; TILE_ROWS]; 2]; ROWS] = sums.try_into().expect("a panel's sums");
     assert!(n_blocks <= CHUNK_BLOCKS);
+    let Some(starts) = Starts::new(kind, rows) else { return false };
     let mut total = [[_mm512_setzero_ps(); TILES]; ROWS];
     for (total, sums) in total.iter_mut().zip(&*sums) {
         for (total, sums) in total.iter_mut().zip(sums) {
@@ -95,14 +184,16 @@ fn panel<const TILES: usize, const HALVES: bool, const ROWS: usize>(
         scale: rows[0].scale.as_ptr(),
         total: rows[0].total.as_ptr(),
         centres: rows[0].centres.as_ptr().cast(),
-        codes: tiles.map(|tile| tile.codes.as_ptr().cast()),
-        scales: tiles.map(|tile| tile.scale.as_ptr().cast()),
-        offsets: tiles.map(|tile| tile.offset.as_ptr().cast()),
+        start: starts.dots.as_ptr().cast(),
+        magic: starts.magic.as_ptr().cast(),
+        codes: tiles.each_ref().map(|tile| tile.codes.as_ptr().cast()),
+        scales: tiles.each_ref().map(|tile| tile.scale.as_ptr().cast()),
+        offsets: tiles.each_ref().map(|tile| tile.offset.as_ptr().cast()),
     };
     for _ in 0..n_blocks {
         // SAFETY: `at` points to a block below `n_blocks` of each tile and of the first of `ROWS` rows.
-        unsafe { add_block::<TILES, HALVES, ROWS>(&at, &mut total) };
-        at.step(if HALVES { 2 } else { 1 });
+        unsafe { add_block::<TILES, KIND, ROWS>(&at, &mut total) };
+        at.step(if KIND == HALVES { 2 } else { 1 });
     }
     for (total, sums) in total.iter().zip(sums) {
         for (total, sums) in total.iter().zip(sums) {
@@ -110,17 +201,32 @@ fn panel<const TILES: usize, const HALVES: bool, const ROWS: usize>(
             unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), *total) };
         }
     }
+    true
 }
 
-/// Where a block of the tiles and of a panel's first row is; the other rows are one `RowChunk` further each.
+/// Where a block of the tiles and of a panel's first row is; the other rows are one `RowChunk` further each, or one row
+/// of [`Starts`].
 struct BlockPointers<const TILES: usize> {
     q: *const i8,
     scale: *const f32,
     total: *const f32,
     centres: *const i32,
+    start: *const i32,
+    magic: *const f32,
     codes: [*const u8; TILES],
     scales: [*const f32; TILES],
     offsets: [*const f32; TILES],
+}
+
+/// The first value of an integer sum.
+#[derive(Clone, Copy)]
+enum Start {
+    /// The bits of ROUND_MAGIC.
+    Magic,
+    /// A row's entry in [`Starts`].
+    Centred,
+    /// A row's `centres[half]`.
+    Half(usize),
 }
 
 impl<const TILES: usize> BlockPointers<TILES> {
@@ -131,6 +237,8 @@ impl<const TILES: usize> BlockPointers<TILES> {
         self.scale = self.scale.wrapping_add(1);
         self.total = self.total.wrapping_add(1);
         self.centres = self.centres.wrapping_add(2);
+        self.start = self.start.wrapping_add(1);
+        self.magic = self.magic.wrapping_add(1);
         for tile in 0..TILES {
             self.codes[tile] = self.codes[tile].wrapping_add(4 * TILE_ROWS * BLOCK / 4);
             self.scales[tile] = self.scales[tile].wrapping_add(scales * TILE_ROWS);
@@ -138,24 +246,28 @@ impl<const TILES: usize> BlockPointers<TILES> {
         }
     }
 
-    /// Dot products of groups of four columns of the block, which start at 0 or at a row's `centres[half]`.
+    /// Dot products of groups of four columns of the block, added to `start`.
     ///
     /// # Safety
-    /// The pointers are to a block of each tile and of the first of `ROWS` consecutive rows.
+    /// The pointers are to a block of each tile, of the first of `ROWS` consecutive rows and of their [`Starts`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     unsafe fn dots<const ROWS: usize>(
         &self,
         groups: std::ops::Range<usize>,
-        centre: Option<usize>,
+        start: Start,
     ) -> [[__m512i; TILES]; ROWS] {
-        let mut dots = [[_mm512_setzero_si512(); TILES]; ROWS];
-        if let Some(half) = centre {
-            for (row, dots) in dots.iter_mut().enumerate() {
-                // SAFETY: a row that the pointers reach has two centres for the block.
-                let centre = unsafe { self.centres.byte_add(row * size_of::<RowChunk>()).add(half).read() };
-                *dots = [_mm512_set1_epi32(centre); TILES];
-            }
+        let mut dots = [[_mm512_castps_si512(_mm512_set1_ps(ROUND_MAGIC)); TILES]; ROWS];
+        for (row, dots) in dots.iter_mut().enumerate() {
+            // SAFETY: rows that the pointers reach have two centres for the block and one start.
+            let first = unsafe {
+                match start {
+                    Start::Magic => continue,
+                    Start::Centred => self.start.add(row * CHUNK_BLOCKS).read(),
+                    Start::Half(half) => self.centres.byte_add(row * size_of::<RowChunk>()).add(half).read(),
+                }
+            };
+            *dots = [_mm512_set1_epi32(first); TILES];
         }
         for group in groups {
             let mut codes = [_mm512_setzero_si512(); TILES];
@@ -176,51 +288,81 @@ impl<const TILES: usize> BlockPointers<TILES> {
         }
         dots
     }
+
+    /// A value of row `row`, in every lane.
+    ///
+    /// # Safety
+    /// As for [`dots`](Self::dots); `value` is one of the pointers.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn of_row(value: *const f32, row: usize) -> __m512 {
+        // SAFETY: promised by the caller.
+        unsafe { _mm512_set1_ps(value.byte_add(row * size_of::<RowChunk>()).read()) }
+    }
 }
 
 /// Adds a block's products to the sums.
 ///
 /// # Safety
-/// The pointers are to a block of each tile and of the first of `ROWS` consecutive rows.
+/// The pointers are to a block of each tile, of the first of `ROWS` consecutive rows and of their [`Starts`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn add_block<const TILES: usize, const HALVES: bool, const ROWS: usize>(
+unsafe fn add_block<const TILES: usize, const KIND: Kind, const ROWS: usize>(
+    at: &BlockPointers<TILES>,
+    total: &mut [[__m512; TILES]; ROWS],
+) {
+    if KIND == HALVES {
+        // SAFETY: the same contract.
+        return unsafe { add_halves(at, total) };
+    }
+    let start = if KIND == CENTRED { Start::Centred } else { Start::Magic };
+    // SAFETY: promised by the caller.
+    let dots = unsafe { at.dots::<ROWS>(0..8, start) };
+    for (row, total) in total.iter_mut().enumerate() {
+        // SAFETY: promised by the caller.
+        let (scale, magic) = unsafe {
+            let magic = at.magic.add(row * CHUNK_BLOCKS).read();
+            (BlockPointers::<TILES>::of_row(at.scale, row), _mm512_set1_ps(magic))
+        };
+        for (tile, total) in total.iter_mut().enumerate() {
+            if KIND == OFFSET {
+                // SAFETY: promised by the caller.
+                let input_total = unsafe { BlockPointers::<TILES>::of_row(at.total, row) };
+                *total = _mm512_fmadd_ps(load_floats(at.offsets[tile]), input_total, *total);
+            }
+            let scaled = _mm512_fmsub_ps(_mm512_castsi512_ps(dots[row][tile]), scale, magic);
+            *total = _mm512_fmadd_ps(scaled, load_floats(at.scales[tile]), *total);
+        }
+    }
+}
+
+/// [`add_block`] for blocks whose halves have scales of their own.
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn add_halves<const TILES: usize, const ROWS: usize>(
     at: &BlockPointers<TILES>,
     total: &mut [[__m512; TILES]; ROWS],
 ) {
     // SAFETY: promised by the caller.
-    let of_row = |value: *const f32, row: usize| unsafe {
-        _mm512_set1_ps(value.byte_add(row * size_of::<RowChunk>()).read())
-    };
-    if HALVES {
-        // SAFETY: promised by the caller.
-        let first = unsafe { at.dots::<ROWS>(0..4, Some(0)) };
-        let mut half = [[_mm512_setzero_ps(); TILES]; ROWS];
-        for (half, first) in half.iter_mut().zip(first) {
-            for tile in 0..TILES {
-                half[tile] = _mm512_mul_ps(_mm512_cvtepi32_ps(first[tile]), load_floats(at.scales[tile]));
-            }
+    let first = unsafe { at.dots::<ROWS>(0..4, Start::Half(0)) };
+    let mut half = [[_mm512_setzero_ps(); TILES]; ROWS];
+    for (half, first) in half.iter_mut().zip(first) {
+        for tile in 0..TILES {
+            half[tile] = _mm512_mul_ps(_mm512_cvtepi32_ps(first[tile]), load_floats(at.scales[tile]));
         }
-        // SAFETY: promised by the caller.
-        let second = unsafe { at.dots::<ROWS>(4..8, Some(1)) };
-        for (row, total) in total.iter_mut().enumerate() {
-            let input_scale = of_row(at.scale, row);
-            for (tile, total) in total.iter_mut().enumerate() {
-                let scale = load_floats(at.scales[tile].wrapping_add(TILE_ROWS));
-                let both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second[row][tile]), scale, half[row][tile]);
-                *total = _mm512_fmadd_ps(both, input_scale, *total);
-            }
-        }
-        return;
     }
     // SAFETY: promised by the caller.
-    let dots = unsafe { at.dots::<ROWS>(0..8, None) };
+    let second = unsafe { at.dots::<ROWS>(4..8, Start::Half(1)) };
     for (row, total) in total.iter_mut().enumerate() {
-        let input_scale = of_row(at.scale, row);
+        // SAFETY: promised by the caller.
+        let input_scale = unsafe { BlockPointers::<TILES>::of_row(at.scale, row) };
         for (tile, total) in total.iter_mut().enumerate() {
-            *total = _mm512_fmadd_ps(load_floats(at.offsets[tile]), of_row(at.total, row), *total);
-            let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[row][tile]), input_scale);
-            *total = _mm512_fmadd_ps(scaled, load_floats(at.scales[tile]), *total);
+            let scale = load_floats(at.scales[tile].wrapping_add(TILE_ROWS));
+            let both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second[row][tile]), scale, half[row][tile]);
+            *total = _mm512_fmadd_ps(both, input_scale, *total);
         }
     }
 }
