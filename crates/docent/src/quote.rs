@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use docent_embed::Embedder;
+use docent_index::DocId;
 use docent_infer::{Cancel, Engine};
 use docent_retrieve::Hit;
 
@@ -86,9 +87,9 @@ pub(crate) fn answer(
     }
     let mut citations = Vec::new();
     for (n, quote) in (1..).zip(best(&chosen.quotes)) {
-        let chunk = &asked.hits[quote.hit].chunk;
-        let span = chunk.span.start + quote.span.start..chunk.span.start + quote.span.end;
-        let place = locate::place(&asked.index.document(chunk.doc)?, span, chunk.heading_path.clone());
+        let (document, span) = in_document(asked.hits, quote);
+        let headings = asked.hits[quote.hit].chunk.heading_path.clone();
+        let place = locate::place(&asked.index.document(document)?, span, headings);
         let text = place.quote.split_whitespace().collect::<Vec<_>>().join(" ");
         on_event(AskEvent::Answer(format!("{}{text} [{n}]", if n > 1 { "\n" } else { "" })));
         citations.push((text, Citation { n, place, kind: Kind::Quoted, support: 1.0 }));
@@ -143,21 +144,34 @@ fn best(quotes: &[Quote]) -> &[Quote] {
     &quotes[..n]
 }
 
-/// All sentences of the best passages that say something, the passage's headings aside.
+/// The sentences of the best passages that say something, headings aside, each once: passages of a document overlap.
 fn candidates(hits: &[Hit]) -> Vec<Quote> {
-    let mut quotes = Vec::new();
+    let mut quotes: Vec<Quote> = Vec::new();
     for (hit, found) in hits.iter().take(N_PASSAGES).enumerate() {
         let text = &found.chunk.text;
         for span in cite::sentences(text) {
             let sentence = text[span.clone()].trim_start_matches(['#', ' ']);
             let is_heading = found.chunk.heading_path.iter().any(|heading| heading == sentence);
-            if !is_heading && cite::says_something(sentence) {
-                quotes.push(Quote { hit, span, cosine: 0.0, score: found.score });
+            let quote = Quote { hit, span, cosine: 0.0, score: found.score };
+            let is_known = quotes.iter().any(|known| overlap(hits, known, &quote));
+            if !is_heading && !is_known && cite::says_something(sentence) {
+                quotes.push(quote);
             }
         }
     }
     quotes.truncate(N_COMPARED);
     quotes
+}
+
+fn overlap(hits: &[Hit], a: &Quote, b: &Quote) -> bool {
+    let ((of_a, at_a), (of_b, at_b)) = (in_document(hits, a), in_document(hits, b));
+    of_a == of_b && at_a.start < at_b.end && at_b.start < at_a.end
+}
+
+/// The document a quote is from, and its bytes there.
+fn in_document(hits: &[Hit], quote: &Quote) -> (DocId, Range<usize>) {
+    let chunk = &hits[quote.hit].chunk;
+    (chunk.doc, chunk.span.start + quote.span.start..chunk.span.start + quote.span.end)
 }
 
 /// Adds the cosine between the question and each sentence under its headings.
@@ -188,4 +202,51 @@ fn judged_text(engine: &Engine, hits: &[Hit], quote: &Quote) -> Vec<u32> {
     tokens.extend(some(&chunk.text[quote.span.clone()], JUDGED_TOKENS));
     tokens.extend(tokenizer.encode("\nQuestion:"));
     tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use docent_index::{Chunk, ChunkId};
+
+    use super::*;
+
+    const TEXT: &str = "Water\n\nThe stopcock is under the stairs. The meter is in the pavement. Yes.";
+
+    fn hit(id: u64, start: usize, score: f32) -> Hit {
+        let chunk = Chunk {
+            id: ChunkId(id),
+            doc: DocId(1),
+            path: "/notes.md".into(),
+            file_size: TEXT.len() as u64,
+            file_mtime_ns: 0,
+            span: start..TEXT.len(),
+            lines: (1, 3),
+            page: None,
+            heading_path: vec!["Water".to_owned()],
+            text: TEXT[start..].to_owned(),
+            format: "markdown".to_owned(),
+            title: None,
+            language: None,
+            hash: None,
+            same_as_file: true,
+        };
+        Hit { chunk, score, lexical_rank: None, vector_rank: None, lexical_score: None, vector_score: None }
+    }
+
+    #[test]
+    fn a_sentence_in_two_passages_is_one_candidate_and_a_heading_is_none() {
+        let second = TEXT.find("The meter").unwrap();
+        let hits = [hit(1, 0, 0.9), hit(2, second, 0.8)];
+        let texts: Vec<&str> =
+            candidates(&hits).iter().map(|quote| &hits[quote.hit].chunk.text[quote.span.clone()]).collect();
+        assert_eq!(texts, ["The stopcock is under the stairs.", "The meter is in the pavement."]);
+    }
+
+    #[test]
+    fn a_second_quote_is_shown_only_where_it_comes_close() {
+        let quote = |score: f32| Quote { hit: 0, span: 0..1, cosine: 0.6, score };
+        assert_eq!(best(&[quote(1.0), quote(0.95), quote(0.94)]).len(), MOST);
+        assert_eq!(best(&[quote(1.0), quote(0.8)]).len(), 1);
+        assert!(best(&[]).is_empty());
+    }
 }
