@@ -127,65 +127,126 @@ pub(crate) struct ActivationWriter<'a> {
 #[inline(always)]
 pub(crate) unsafe fn quantise_rows(x: &[f32], first_row: usize, out: &ActivationWriter<'_>) {
     for (row, x) in x.chunks_exact(out.n_blocks * BLOCK).enumerate() {
-        for (chunk, x) in x.as_chunks::<BLOCK>().0.chunks(CHUNK_BLOCKS).enumerate() {
-            let at = chunk * out.n_rows + first_row + row;
+        for (block, x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
             // SAFETY: this row is ours, as the caller promises.
-            let to = unsafe { out.chunks.part(at, 1) };
-            for (block, x) in x.iter().enumerate() {
-                quantise_block(x, &mut to[0], block);
-            }
-            if let Some(rests) = &out.rests {
-                // SAFETY: this row is ours, as the caller promises.
-                let rest = unsafe { rests.part(at, 1) };
-                for (block, x) in x.iter().enumerate() {
-                    quantise_block(&left_over(x, &to[0], block), &mut rest[0], block);
-                }
-            }
+            unsafe { out.quantise_block(x, first_row + row, block) };
         }
     }
 }
 
+/// Quantises block `block` of rows: `x` is (n, 32), its rows belong to `first_row..` of `out`.
+///
+/// # Safety
+/// No other thread writes the same block of the same rows at the same time.
+#[inline(always)]
+pub(crate) unsafe fn quantise_column(x: &[f32], first_row: usize, block: usize, out: &ActivationWriter<'_>) {
+    for (row, x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
+        // SAFETY: this block of the row is ours, as the caller promises.
+        unsafe { out.quantise_block(x, first_row + row, block) };
+    }
+}
+
+impl ActivationWriter<'_> {
+    /// Makes row i of chunk `chunk` a copy of row `rows[i]` of `from`, for all rows.
+    ///
+    /// # Safety
+    /// No other thread writes the same chunk at the same time.
+    pub(crate) unsafe fn copy_chunk(&self, from: &Activations, chunk: usize, rows: &[usize]) {
+        let all = 0..from.n_rows;
+        let rests = self.rests.map(|rests| (rests, from.rest(chunk, all.clone())));
+        for (to, from) in [(self.chunks, from.chunk(chunk, all))].into_iter().chain(rests) {
+            // SAFETY: the chunk is ours, as the caller promises.
+            let to = unsafe { to.part(chunk * self.n_rows, self.n_rows) };
+            for (to, &row) in to.iter_mut().zip(rows) {
+                *to = from.rows[row];
+            }
+        }
+    }
+
+    /// Writes one block of a row, and what it leaves over where there are rests.
+    ///
+    /// # Safety
+    /// No other thread writes the same block of the row at the same time.
+    #[inline(always)]
+    unsafe fn quantise_block(&self, x: &[f32; BLOCK], row: usize, block: usize) {
+        assert!(row < self.n_rows && block < self.n_blocks);
+        let (at, in_chunk) = (block / CHUNK_BLOCKS * self.n_rows + row, block % CHUNK_BLOCKS);
+        let quantised = QuantisedBlock::new(x);
+        // SAFETY: the item exists, and this block of it is ours.
+        unsafe { quantised.write(self.chunks.pointer(at), in_chunk) };
+        if let Some(rests) = &self.rests {
+            let rest = QuantisedBlock::new(&left_over(x, &quantised));
+            // SAFETY: as above.
+            unsafe { rest.write(rests.pointer(at), in_chunk) };
+        }
+    }
+}
+
+/// 32 columns of a row.
+struct QuantisedBlock {
+    q: [i8; BLOCK],
+    scale: f32,
+    total: f32,
+    centres: [i32; 2],
+}
+
 /// x - scale * q, with one rounding.
 #[inline(always)]
-fn left_over(x: &[f32; BLOCK], quantised: &RowChunk, block: usize) -> [f32; BLOCK] {
-    let scale = quantised.scale[block];
+fn left_over(x: &[f32; BLOCK], quantised: &QuantisedBlock) -> [f32; BLOCK] {
     let mut rest = [0.0; BLOCK];
-    for ((rest, x), q) in rest.iter_mut().zip(x).zip(quantised.q[block]) {
-        *rest = (-scale).mul_add(f32::from(q), *x);
+    for ((rest, x), q) in rest.iter_mut().zip(x).zip(quantised.q) {
+        *rest = (-quantised.scale).mul_add(f32::from(q), *x);
     }
     rest
 }
 
-/// Quantises 32 values: q = round(x * 127 / max |x|), ties to even.
-#[inline(always)]
-fn quantise_block(x: &[f32; BLOCK], to: &mut RowChunk, block: usize) {
-    // As integers, magnitudes order like the floats, infinities above them and NaN above those.
-    let mut largest = 0u32;
-    for value in x {
-        largest = largest.max(value.to_bits() & 0x7fff_ffff);
+impl QuantisedBlock {
+    /// Quantises 32 values: q = round(x * 127 / max |x|), ties to even.
+    #[inline(always)]
+    fn new(x: &[f32; BLOCK]) -> QuantisedBlock {
+        // As integers, magnitudes order like the floats, infinities above them and NaN above those.
+        let mut largest = 0u32;
+        for value in x {
+            largest = largest.max(value.to_bits() & 0x7fff_ffff);
+        }
+        let maximum = f32::from_bits(largest);
+        if !(SMALLEST_MAXIMUM..f32::INFINITY).contains(&maximum) {
+            let scale = if maximum < SMALLEST_MAXIMUM { 0.0 } else { f32::NAN };
+            return QuantisedBlock { q: [0; BLOCK], scale, total: scale, centres: [0; 2] };
+        }
+        let inverse = 127.0 / maximum;
+        // 22 significant bits, so that a path may multiply it with dot products that carry ROUND_MAGIC, without rounding
+        // twice.
+        let scale = f32::from_bits((maximum / 127.0).to_bits() & !3);
+        let mut rounded = [0i32; BLOCK];
+        for (rounded, value) in rounded.iter_mut().zip(x) {
+            *rounded =
+                ((value * inverse + ROUND_MAGIC).to_bits() as i32).wrapping_sub(ROUND_MAGIC.to_bits() as i32);
+        }
+        let mut q = [0; BLOCK];
+        for (q, rounded) in q.iter_mut().zip(rounded) {
+            *q = rounded as i8;
+        }
+        let sums: [i32; 2] = [rounded[..16].iter().sum(), rounded[16..].iter().sum()];
+        let total = scale * (sums[0] + sums[1]) as f32;
+        QuantisedBlock { q, scale, total, centres: sums.map(|sum| -32 * sum) }
     }
-    let maximum = f32::from_bits(largest);
-    if !(SMALLEST_MAXIMUM..f32::INFINITY).contains(&maximum) {
-        let scale = if maximum < SMALLEST_MAXIMUM { 0.0 } else { f32::NAN };
-        (to.q[block], to.centres[block]) = ([0; BLOCK], [0; 2]);
-        (to.scale[block], to.total[block]) = (scale, scale);
-        return;
+
+    /// Puts it at block `block` of `to`, touching nothing else of it.
+    ///
+    /// # Safety
+    /// `to` can be written and nobody else accesses that block of it.
+    #[inline(always)]
+    unsafe fn write(&self, to: *mut RowChunk, block: usize) {
+        assert!(block < CHUNK_BLOCKS);
+        // SAFETY: promised by the caller; no reference to the whole is made, since others write other blocks.
+        unsafe {
+            (&raw mut (*to).q[block]).write(self.q);
+            (&raw mut (*to).scale[block]).write(self.scale);
+            (&raw mut (*to).total[block]).write(self.total);
+            (&raw mut (*to).centres[block]).write(self.centres);
+        }
     }
-    let inverse = 127.0 / maximum;
-    // 22 significant bits, so that a path may multiply it with dot products that carry MAGIC without rounding twice.
-    let scale = f32::from_bits((maximum / 127.0).to_bits() & !3);
-    let mut rounded = [0i32; BLOCK];
-    for (rounded, value) in rounded.iter_mut().zip(x) {
-        *rounded =
-            ((value * inverse + ROUND_MAGIC).to_bits() as i32).wrapping_sub(ROUND_MAGIC.to_bits() as i32);
-    }
-    for (q, rounded) in to.q[block].iter_mut().zip(rounded) {
-        *q = rounded as i8;
-    }
-    let sums: [i32; 2] = [rounded[..16].iter().sum(), rounded[16..].iter().sum()];
-    to.centres[block] = sums.map(|sum| -32 * sum);
-    to.scale[block] = scale;
-    to.total[block] = scale * (sums[0] + sums[1]) as f32;
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::activation::Activations;
 use crate::arch::{ConvInput, Dispatch};
-use crate::matmul::{ExpertBuffers, WorkerScratch};
+use crate::experts::ExpertBuffers;
+use crate::matmul::WorkerScratch;
 use crate::pool::Pool;
 use crate::profile::{Operation, PassTimer, Profile, Profiler, Work};
 use crate::shared_out::SharedOut;

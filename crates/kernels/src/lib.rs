@@ -9,7 +9,8 @@
 //! - no file, flag, environment variable or clock is read for a result; nothing is printed.
 //!
 //! ```text
-//! kernels     settings, row-by-row operations      matmul     products and experts over the pool
+//! kernels     settings, row-by-row operations      matmul     products over the pool
+//! experts     experts over the pool
 //! attention   KV blocks over the pool              strip      32 rows of weights x all inputs
 //! tile        unpacking of blocks                  activation int8 inputs
 //! arch/plain  the definition of every kernel       arch/*     the same for an instruction set
@@ -20,6 +21,7 @@ mod activation;
 mod arch;
 mod attention;
 mod error;
+mod experts;
 mod format;
 mod kernels;
 mod kv;

@@ -20,6 +20,13 @@ impl<'a, T> SharedOut<'a, T> {
         SharedOut { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
+    /// Where item `at` is, for threads that write different fields of it.
+    #[inline(always)]
+    pub(crate) fn pointer(&self, at: usize) -> *mut T {
+        assert!(at < self.len, "item {at} of {}", self.len);
+        self.start.wrapping_add(at)
+    }
+
     /// The part `[at, at + len)`.
     ///
     /// # Safety

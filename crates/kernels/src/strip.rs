@@ -50,6 +50,11 @@ impl StripScratch {
         }
     }
 
+    /// The last products, (inputs, 32).
+    pub(crate) fn sums_mut(&mut self) -> &mut [f32] {
+        as_lanes(&mut self.sums).as_flattened_mut().as_flattened_mut()
+    }
+
     /// The products of the matrix's rows `first_row..` (up to 32 of them) with the input rows `inputs`.
     pub(crate) fn multiply(
         &mut self,
@@ -73,9 +78,9 @@ impl StripScratch {
                         .chunks(prefetch.len().div_ceil(activations.n_chunks() * n_tiles).max(1))
                         .skip(chunk * n_tiles);
                     for (index, tile) in self.tiles[..n_tiles].iter_mut().enumerate() {
-                        (dispatch.prefetch)(next.next().unwrap_or_default());
-                        let source =
+                        let mut source =
                             tile_source(matrix, first_row, n_rows, index, first_col..first_col + n_cols);
+                        source.next = next.next().unwrap_or_default();
                         // SAFETY: the table proves its target features.
                         unsafe { (dispatch.unpack)(&source, tile) };
                     }
@@ -143,6 +148,7 @@ fn tile_source<'a>(
         n_rows,
         first_col: cols.start,
         n_cols: cols.len(),
+        next: &[],
     }
 }
 

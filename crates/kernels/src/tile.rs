@@ -87,6 +87,8 @@ pub(crate) struct TileSource<'a> {
     pub(crate) first_col: usize,
     /// Columns wanted, a multiple of 32 for integer formats.
     pub(crate) n_cols: usize,
+    /// Bytes that will be unpacked soon, to be fetched from memory in between.
+    pub(crate) next: &'a [u8],
 }
 
 impl<'a> TileSource<'a> {

@@ -69,7 +69,7 @@ pub(crate) struct ConvInput<'a> {
 
 /// The kernels of one instruction set. See `plain` for what each does.
 ///
-/// Every pointer is unsafe to call only for its target features (and `quantise_rows` for its writer): whoever holds
+/// Every pointer is unsafe to call only for its target features (and the quantising ones for their writer): whoever holds
 /// a table got it from [`Dispatch::new`], which proved them.
 #[allow(clippy::type_complexity)] // the signatures are said once, here
 pub(crate) struct Dispatch {
@@ -81,6 +81,7 @@ pub(crate) struct Dispatch {
     pub(crate) multiply: unsafe fn(CodeKind, &[Tile], &ActivationChunk<'_>, &mut Sums),
     pub(crate) multiply_floats: unsafe fn(&[FloatTile], &[f32], usize, Range<usize>, &mut Sums),
     pub(crate) quantise_rows: unsafe fn(&[f32], usize, &ActivationWriter<'_>),
+    pub(crate) quantise_column: unsafe fn(&[f32], usize, usize, &ActivationWriter<'_>),
     pub(crate) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(crate) swiglu: unsafe fn(&mut [f32], &[f32]),
     pub(crate) sigmoids: unsafe fn(&mut [f32]),
@@ -96,7 +97,7 @@ pub(crate) struct Dispatch {
 macro_rules! compiled_plain {
     ($isa:expr $(, $features:literal)?) => {{
         use std::ops::Range;
-        use crate::activation::{ActivationChunk, ActivationWriter, quantise_rows as quantise_rows_body};
+        use crate::activation::{self, ActivationChunk, ActivationWriter};
         use crate::arch::{ConvInput, Dispatch, Sums, plain, plain::{BlockResult, HeadBlock}};
         use crate::format::CodeKind;
         use crate::tile::{self, FloatTile, Tile, TileSource};
@@ -127,7 +128,12 @@ macro_rules! compiled_plain {
         $(#[target_feature(enable = $features)])?
         unsafe fn quantise_rows(x: &[f32], first_row: usize, out: &ActivationWriter<'_>) {
             // SAFETY: the contract is the same.
-            unsafe { quantise_rows_body(x, first_row, out) };
+            unsafe { activation::quantise_rows(x, first_row, out) };
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn quantise_column(x: &[f32], first_row: usize, block: usize, out: &ActivationWriter<'_>) {
+            // SAFETY: the contract is the same.
+            unsafe { activation::quantise_column(x, first_row, block, out) };
         }
         $(#[target_feature(enable = $features)])?
         fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
@@ -186,6 +192,7 @@ macro_rules! compiled_plain {
             multiply,
             multiply_floats,
             quantise_rows,
+            quantise_column,
             rms_norm,
             swiglu,
             sigmoids,

@@ -9,15 +9,22 @@ use std::arch::x86_64::*;
 use crate::activation::{ActivationChunk, RowChunk};
 use crate::arch::{Dispatch, Isa, Lanes, Sums, compiled_plain};
 use crate::format::CodeKind;
-use crate::tile::Tile;
+use crate::tile::{self, Tile, TileSource};
 
 /// The kernels for a processor that [`has_avx2`](super::has_avx2).
 pub(crate) fn table() -> Dispatch {
-    Dispatch { prefetch: super::prefetch, multiply, ..compiled_plain!(Isa::Avx2, "avx2,fma,f16c") }
+    Dispatch { prefetch: super::prefetch, unpack, multiply, ..compiled_plain!(Isa::Avx2, "avx2,fma,f16c") }
 }
 
 /// Input rows multiplied with a register of codes: four sums, the codes, an input and its products fit 16 registers.
 const PANEL: usize = 4;
+
+/// See [`tile::unpack`].
+#[target_feature(enable = "avx2,fma,f16c")]
+fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
+    super::prefetch(source.next);
+    tile::unpack(source, tile);
+}
 
 /// See [`plain::multiply`](crate::arch::plain::multiply).
 #[target_feature(enable = "avx2,fma,f16c")]

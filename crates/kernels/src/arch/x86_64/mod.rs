@@ -6,10 +6,13 @@ pub(crate) mod avx512;
 use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 
 /// Fetches bytes into the second-level cache.
+#[inline(always)]
 fn prefetch(bytes: &[u8]) {
-    for line in bytes.chunks(64) {
+    let mut at = 0;
+    while at < bytes.len() {
         // SAFETY: a prefetch reads nothing, and SSE is part of the target.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at).cast()) };
+        at += 64;
     }
 }
 

@@ -17,20 +17,42 @@ pub(super) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
     }
     let rows = Rows { first: source.rows[start..].as_ptr(), stride: source.row_bytes };
     let n_blocks = source.n_cols / BLOCK;
+    let ahead = &mut Ahead::new(source.next, 8);
     // SAFETY: the rows hold `n_blocks` blocks of 32 columns (or one of 256) from `first` on, as checked above; the
     // functions read only inside them.
     unsafe {
         match source.format {
-            BlockFormat::Q8_0 => blocks_of_32::<34, 17, 8>(rows, n_blocks, tile),
-            BlockFormat::Q4_0 => blocks_of_32::<18, 9, 4>(rows, n_blocks, tile),
-            BlockFormat::Q4_1 => blocks_of_32::<20, 10, 4>(rows, n_blocks, tile),
-            BlockFormat::Q5_0 => blocks_of_32::<22, 11, 5>(rows, n_blocks, tile),
-            BlockFormat::Q5_1 => blocks_of_32::<24, 12, 5>(rows, n_blocks, tile),
-            BlockFormat::Q4K => q4_k(rows, tile),
-            BlockFormat::Q5K => q5_k(rows, tile),
-            BlockFormat::Q6K => q6_k(rows, tile),
+            BlockFormat::Q8_0 => blocks_of_32::<34, 17, 8>(rows, n_blocks, tile, ahead),
+            BlockFormat::Q4_0 => blocks_of_32::<18, 9, 4>(rows, n_blocks, tile, ahead),
+            BlockFormat::Q4_1 => blocks_of_32::<20, 10, 4>(rows, n_blocks, tile, ahead),
+            BlockFormat::Q5_0 => blocks_of_32::<22, 11, 5>(rows, n_blocks, tile, ahead),
+            BlockFormat::Q5_1 => blocks_of_32::<24, 12, 5>(rows, n_blocks, tile, ahead),
+            BlockFormat::Q4K => q4_k(rows, tile, ahead),
+            BlockFormat::Q5K => q5_k(rows, tile, ahead),
+            BlockFormat::Q6K => q6_k(rows, tile, ahead),
             BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => tile::unpack(source, tile),
         }
+    }
+}
+
+/// What is fetched from memory while a tile is unpacked, a few lines at a time: all at once they would fill the core's
+/// buffers for misses, and everything behind them would wait.
+struct Ahead<'a> {
+    left: &'a [u8],
+    step: usize,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(bytes: &'a [u8], n_steps: usize) -> Self {
+        Ahead { left: bytes, step: bytes.len().div_ceil(n_steps) }
+    }
+
+    /// Fetches the next of the steps.
+    #[inline(always)]
+    fn fetch(&mut self) {
+        let (now, later) = self.left.split_at(self.step.min(self.left.len()));
+        self.left = later;
+        super::super::prefetch(now);
     }
 }
 
@@ -49,14 +71,16 @@ impl Rows {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     pub(super) unsafe fn dwords(self, offset: usize) -> [__m512i; 4] {
+        // Few addresses, each a base and a multiple of the same step: the processor adds those while it loads.
+        let step = 4 * self.stride;
         let mut quarters = [_mm512_setzero_si512(); 4];
         for (i, quarter) in quarters.iter_mut().enumerate() {
+            let first = self.first.wrapping_add(offset + i * self.stride);
             // SAFETY: promised by the caller.
-            let row =
-                |row: usize| unsafe { _mm_loadu_si128(self.first.add(row * self.stride + offset).cast()) };
+            let row = |at: usize| unsafe { _mm_loadu_si128(first.wrapping_add(at).cast()) };
             // Rows i, i + 4, i + 8, i + 12: after the transposition inside each 128 bits, rows are in order.
-            let two = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(row(i)), row(i + 4));
-            *quarter = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(two, row(i + 8)), row(i + 12));
+            let two = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(row(0)), row(step));
+            *quarter = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(two, row(2 * step)), row(3 * step));
         }
         let low_even = _mm512_unpacklo_epi32(quarters[0], quarters[1]);
         let high_even = _mm512_unpackhi_epi32(quarters[0], quarters[1]);
@@ -151,8 +175,10 @@ unsafe fn blocks_of_32<const BYTES: usize, const DWORDS: usize, const FIELDS: us
     rows: Rows,
     n_blocks: usize,
     tile: &mut Tile,
+    ahead: &mut Ahead<'_>,
 ) {
     for block in (0..n_blocks - n_blocks % 2).step_by(2) {
+        ahead.fetch();
         // SAFETY: the rows hold both blocks.
         let pair = unsafe { rows.span::<DWORDS>(block * BYTES) };
         let mut fields = [_mm512_setzero_si512(); FIELDS];
@@ -160,6 +186,9 @@ unsafe fn blocks_of_32<const BYTES: usize, const DWORDS: usize, const FIELDS: us
             for second in 0..2 {
                 let header = second * BYTES / 4;
                 fields.copy_from_slice(&pair[header + 1..][..FIELDS]);
+                if second == 1 {
+                    ahead.fetch();
+                }
                 unpack_fields(
                     low_halves(pair[header]),
                     Some(high_halves(pair[header])),
@@ -175,6 +204,7 @@ unsafe fn blocks_of_32<const BYTES: usize, const DWORDS: usize, const FIELDS: us
                 *field = _mm512_mask_blend_epi16(0xaaaa_aaaa, turned[0], turned[1]);
             }
             unpack_fields(low_halves(pair[0]), None, fields, tile, block);
+            ahead.fetch();
             fields.copy_from_slice(&pair[BYTES / 4 + 1..][..FIELDS]);
             unpack_fields(low_halves(turned[BYTES / 4]), None, fields, tile, block + 1);
         }
@@ -269,11 +299,12 @@ unsafe fn k_scales(rows: Rows, tile: &mut Tile) {
 
 /// Header of 16 bytes, then four times 32 bytes: low nibbles one sub-block, high nibbles the next.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn q4_k(rows: Rows, tile: &mut Tile) {
+unsafe fn q4_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
     // SAFETY: a block is 144 bytes.
     unsafe {
         k_scales(rows, tile);
         for part in 0..8 {
+            ahead.fetch();
             let packed = rows.dwords(16 + 16 * part);
             let group = part / 2 * 16 + part % 2 * 4;
             for (i, packed) in packed.into_iter().enumerate() {
@@ -286,13 +317,14 @@ unsafe fn q4_k(rows: Rows, tile: &mut Tile) {
 
 /// As Q4_K with 32 bytes of fifth bits in between: bit `s` of a byte belongs to sub-block `s`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn q5_k(rows: Rows, tile: &mut Tile) {
+unsafe fn q5_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
     // SAFETY: a block is 176 bytes.
     unsafe {
         k_scales(rows, tile);
         let fifth = [rows.dwords(16), rows.dwords(32)];
         let bit = _mm512_set1_epi8(16);
         for part in 0..8 {
+            ahead.fetch();
             let packed = rows.dwords(48 + 16 * part);
             let group = part / 2 * 16 + part % 2 * 4;
             let low_shift = _mm_cvtsi32_si128(part as i32 / 2 * 2);
@@ -316,7 +348,7 @@ unsafe fn q5_k(rows: Rows, tile: &mut Tile) {
 
 /// 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn q6_k(rows: Rows, tile: &mut Tile) {
+unsafe fn q6_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
     // SAFETY: a block is 210 bytes; d is the upper half of its last dword.
     let (d, scales) = unsafe { (high_halves(rows.dword(206)), rows.dwords(192)) };
     for (i, bytes) in scales.into_iter().enumerate() {
@@ -333,6 +365,7 @@ unsafe fn q6_k(rows: Rows, tile: &mut Tile) {
     let upper = _mm512_set1_epi8(0x30);
     for half in 0..2 {
         for part in 0..2 {
+            ahead.fetch();
             // SAFETY: as above.
             let (first, second, pairs) = unsafe {
                 let low = 64 * half + 16 * part;
@@ -340,6 +373,9 @@ unsafe fn q6_k(rows: Rows, tile: &mut Tile) {
             };
             let codes = &mut tile.codes[32 * half + 4 * part..];
             for i in 0..4 {
+                if i == 2 {
+                    ahead.fetch();
+                }
                 let at_four = |shifted| _mm512_and_si512(shifted, upper);
                 let pairs = pairs[i];
                 store(
