@@ -3,7 +3,7 @@
 
     python3 -m venv peer && peer/bin/pip install llama-cpp-python      # builds llama.cpp for this processor
     cargo build --release -p docent-cli
-    benches/llama_cpp.py --python peer/bin/python --model MODEL.gguf --depth 0,8192 [--pp 512] [--tg 32] [--threads 2]
+    benches/beside_llama_cpp.py --python peer/bin/python --model MODEL.gguf --depth 0,8192 [--pp 512] [--tg 32] [--threads 2]
 
 llama.cpp runs with flash attention on and off, its weights not repacked; each figure is held against the better of the
 two. Repacking halves its prefill of a mixture of experts and doubles its memory; --repack measures it all the same.
