@@ -75,7 +75,12 @@ pub(crate) fn answer(
     on_event: &mut dyn FnMut(AskEvent),
 ) -> Result<Answer, Error> {
     let start = Instant::now();
+    let n_passages = asked.hits.len().min(N_PASSAGES);
     let chosen = choose(asked, embedder, cancel, &mut |done, total| {
+        if done == 0 {
+            let n_left_out = asked.hits.len() - n_passages;
+            on_event(AskEvent::Packed { prompt_tokens: total, n_passages, n_left_out });
+        }
         on_event(AskEvent::Prefill { done, total });
     })?;
     let read_s = start.elapsed().as_secs_f64();
