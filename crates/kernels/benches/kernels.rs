@@ -3,11 +3,14 @@
 //!     cargo bench -p docent-kernels -- [matmul|experts|attention|decode|rows] [--rows 1,512] [--threads N]
 //!         [--isa scalar|avx2|avx512]
 //!
+//! The first lines are the machine's own limits; the percentages behind the others are shares of them.
+//!
 //! Each figure is the best and the median of many short runs; weights cycle through 256 MiB so that products of one row
 //! read memory, as decoding does. On a busy machine only the best of one thread says something.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod limits;
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -17,6 +20,10 @@ use docent_kernels::{
     AttentionShape, BlockFormat, ExpertMatrix, Isa, KV_BLOCK, Kernels, KvBlockRef, KvType, KvView, Matrix,
     Settings, store_kv,
 };
+use limits::Limits;
+
+/// What the machine can do, on as many threads as are measured.
+static LIMITS: OnceLock<Limits> = OnceLock::new();
 
 /// Input rows of products.
 static ROWS: OnceLock<Vec<usize>> = OnceLock::new();
@@ -50,6 +57,8 @@ fn main() {
     }
     let kernels = Kernels::new(settings).expect("kernels");
     println!("{:?}, {} threads", kernels.isa(), kernels.settings().n_threads);
+    let limits = LIMITS.get_or_init(|| Limits::measure(kernels.settings().n_threads));
+    println!("int8 products {:.0} Gop/s, memory {:.1} GB/s", limits.int8, limits.memory);
     type Run = fn(&Kernels);
     let all: [(&str, Run); 5] = [
         ("matmul", matmul),
@@ -83,10 +92,12 @@ fn seconds(mut call: impl FnMut()) -> (f64, f64) {
 }
 
 fn report(what: &str, (best, median): (f64, f64), operations: f64, bytes: f64) {
+    let (speed, read) = (operations / best / 1e9, bytes / best / 1e9);
+    let limits = LIMITS.get_or_init(|| Limits::measure(1));
     println!(
-        "{what:44} best {:7.1} Gop/s {:6.2} GB/s   median {:7.1} Gop/s {:6.2} GB/s   {:9.1} us",
-        operations / best / 1e9,
-        bytes / best / 1e9,
+        "{what:44} best {speed:7.1} Gop/s ({:3.0} % of int8) {read:6.2} GB/s ({:3.0} %)   median {:7.1} Gop/s {:6.2} GB/s   {:9.1} us",
+        100.0 * speed / limits.int8,
+        100.0 * read / limits.memory,
         operations / median / 1e9,
         bytes / median / 1e9,
         best * 1e6
