@@ -11,10 +11,12 @@
 //!   divide by the sum
 //! ```
 //!
+//! One token's rows use a block only once, so they take it as it is stored (`attend_one`), where the instruction set can.
+//!
 //! With few rows there are too few such items for the threads: then an item is one block of one KV head, the results
 //! of up to [`BLOCKS_AT_ONCE`] blocks are kept apart, and merged in order afterwards.
 
-use crate::arch::plain::{BlockResult, HeadBlock};
+use crate::arch::plain::{BlockResult, HeadBlock, StoredBlock};
 use crate::kernels::Kernels;
 use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
@@ -269,9 +271,19 @@ impl Call<'_> {
         let size = KV_BLOCK * head_dim * self.kv.kv_type.bytes();
         let stored = &self.kv.blocks[block];
         let (k, v) = (&stored.k[head * size..][..size], &stored.v[head * size..][..size]);
+        scratch.weights.resize(PANEL * KV_BLOCK, 0.0);
+        if tokens.len() == 1 && self.per_kv_head <= PANEL {
+            let kv_type = self.kv.kv_type;
+            let block = StoredBlock { kv_type, head_dim, stride, keys: k, values: v, n_keys };
+            // SAFETY: the table proves its target features.
+            let done =
+                unsafe { (dispatch.attend_one)(&block, &scratch.queries, &mut scratch.weights, result) };
+            if done {
+                return;
+            }
+        }
         scratch.keys.resize(head_dim * KV_BLOCK, 0.0);
         scratch.values.resize(KV_BLOCK * stride, 0.0);
-        scratch.weights.resize(PANEL * KV_BLOCK, 0.0);
         // SAFETY: the table proves its target features.
         let finite = unsafe {
             (dispatch.load_keys)(self.kv.kv_type, k, head_dim, n_keys, &mut scratch.keys);

@@ -13,7 +13,7 @@ use crate::activation::{ActivationChunk, ActivationWriter};
 use crate::format::CodeKind;
 use crate::tile::{FloatTile, TILE_ROWS, Tile, TileSource};
 use crate::{KernelError, KvType, RopePairing};
-use plain::{BlockResult, HeadBlock};
+use plain::{BlockResult, HeadBlock, StoredBlock};
 
 /// An instruction set that has kernels of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,6 +90,8 @@ pub(crate) struct Dispatch {
     pub(crate) load_keys: unsafe fn(KvType, &[u8], usize, usize, &mut [f32]),
     pub(crate) load_values: unsafe fn(KvType, &[u8], usize, usize, usize, &mut [f32]) -> bool,
     pub(crate) attend: unsafe fn(&HeadBlock<'_>, &[f32], &[u32], &mut [f32], &mut BlockResult<'_>),
+    /// Attention of one token's rows, up to 12, without converting the block first; or nothing, and false.
+    pub(crate) attend_one: unsafe fn(&StoredBlock<'_>, &[f32], &mut [f32], &mut BlockResult<'_>) -> bool,
     pub(crate) merge: unsafe fn(&mut BlockResult<'_>, &BlockResult<'_>, usize),
 }
 
@@ -201,6 +203,7 @@ macro_rules! compiled_plain {
             load_keys,
             load_values,
             attend,
+            attend_one: |_, _, _, _| false,
             merge,
         }
     }};

@@ -234,6 +234,20 @@ pub(crate) struct HeadBlock<'a> {
     pub(crate) finite: bool,
 }
 
+/// The same as they are stored, for the query rows of one token.
+pub(crate) struct StoredBlock<'a> {
+    pub(crate) kv_type: KvType,
+    pub(crate) head_dim: usize,
+    /// As in [`HeadBlock`].
+    pub(crate) stride: usize,
+    /// (256, head_dim)
+    pub(crate) keys: &'a [u8],
+    /// (256, head_dim)
+    pub(crate) values: &'a [u8],
+    /// Keys that the token sees, at least 1.
+    pub(crate) n_keys: usize,
+}
+
 /// What rows of queries got from one block: not divided by the sum yet.
 pub(crate) struct BlockResult<'a> {
     /// Largest score; negative infinity for a row that sees nothing of the block.

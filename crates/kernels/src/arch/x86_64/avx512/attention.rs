@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::unpack::{Rows, high_halves, low_halves};
-use crate::arch::plain::{self, BlockResult, HeadBlock};
+use crate::arch::plain::{self, BlockResult, HeadBlock, StoredBlock};
 use crate::math::{EXP_HIGHEST, EXP_LOWEST, EXP_SERIES, LN2_HIGH, LN2_LOW, ROUND_MAGIC};
 use crate::{KV_BLOCK, KvType};
 
@@ -112,6 +112,134 @@ pub(super) fn attend(
         };
     }
     with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// Attention of one token's rows to a block as it is stored: converting it first would write and read again four times
+/// its size. Half precision and whole vectors only. The order of all sums is that of [`plain::attend`].
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn attend_one(
+    block: &StoredBlock<'_>,
+    queries: &[f32],
+    weights: &mut [f32],
+    result: &mut BlockResult<'_>,
+) -> bool {
+    if block.kv_type != KvType::F16 || !block.head_dim.is_multiple_of(16) {
+        return false;
+    }
+    assert!(block.stride == block.head_dim && (1..=KV_BLOCK).contains(&block.n_keys));
+    let n_bytes = 2 * KV_BLOCK * block.head_dim;
+    assert!(block.keys.len() == n_bytes && block.values.len() == n_bytes);
+    let n_rows = result.max.len();
+    let weights = &mut weights[..n_rows * KV_BLOCK];
+    macro_rules! with_rows {
+        ($($n:literal)*) => {
+            match n_rows {
+                $($n => {
+                    scores_of_stored::<$n>(block, queries, weights);
+                    for (row, weights) in weights.chunks_exact_mut(KV_BLOCK).enumerate() {
+                        (result.max[row], result.sum[row]) = softmax(weights, block.n_keys, block.n_keys);
+                    }
+                    weigh_stored::<$n>(block, weights, result.values);
+                })*
+                _ => return false,
+            }
+        };
+    }
+    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    true
+}
+
+/// [`scores`] of keys as they are stored, 32 at a time.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+fn scores_of_stored<const ROWS: usize>(block: &StoredBlock<'_>, queries: &[f32], weights: &mut [f32]) {
+    let stride = 2 * block.head_dim;
+    assert!(queries.len() == ROWS * block.head_dim && weights.len() == ROWS * KV_BLOCK);
+    for first in (0..block.n_keys).step_by(32) {
+        let rows = [first, first + 16].map(|key| Rows { first: block.keys[key * stride..].as_ptr(), stride });
+        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+        for dim in (0..block.head_dim).step_by(8) {
+            // SAFETY: a block has room for 256 keys, 32 of them from `first` on, and 16 bytes from `dim` on are inside each.
+            let pairs = unsafe { [rows[0].dwords(2 * dim), rows[1].dwords(2 * dim)] };
+            for i in 0..4 {
+                let two_dims = [
+                    [low_halves(pairs[0][i]), low_halves(pairs[1][i])],
+                    [high_halves(pairs[0][i]), high_halves(pairs[1][i])],
+                ];
+                for (second, keys) in two_dims.into_iter().enumerate() {
+                    let queries = &queries[(dim + 2 * i + second) * ROWS..][..ROWS];
+                    for (query, sums) in queries.iter().zip(&mut sums) {
+                        let query = _mm512_set1_ps(*query);
+                        sums[0] = _mm512_fmadd_ps(query, keys[0], sums[0]);
+                        sums[1] = _mm512_fmadd_ps(query, keys[1], sums[1]);
+                    }
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            let to = &mut weights[row * KV_BLOCK + first..][..32];
+            // SAFETY: 32 floats.
+            unsafe {
+                _mm512_storeu_ps(to.as_mut_ptr(), sums[0]);
+                _mm512_storeu_ps(to.as_mut_ptr().add(16), sums[1]);
+            }
+        }
+    }
+}
+
+/// [`weigh`] with values as they are stored.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+fn weigh_stored<const ROWS: usize>(block: &StoredBlock<'_>, weights: &[f32], out: &mut [f32]) {
+    let head_dim = block.head_dim;
+    assert!(weights.len() == ROWS * KV_BLOCK && out.len() == ROWS * head_dim);
+    assert!(block.values.len() == 2 * KV_BLOCK * head_dim && block.n_keys <= KV_BLOCK);
+    let mut dim = 0;
+    while dim + 32 <= head_dim {
+        // SAFETY: two vectors from `dim` on are inside a row of `head_dim` values.
+        unsafe { weigh_stored_dims::<ROWS, 2>(block, weights, dim, out) };
+        dim += 32;
+    }
+    if dim < head_dim {
+        // SAFETY: one vector is left.
+        unsafe { weigh_stored_dims::<ROWS, 1>(block, weights, dim, out) };
+    }
+}
+
+/// [`weigh_stored`] for `16 * VECTORS` dimensions.
+///
+/// # Safety
+/// `dim + 16 * VECTORS` is at most head_dim, and slices are as `weigh_stored` asserts.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn weigh_stored_dims<const ROWS: usize, const VECTORS: usize>(
+    block: &StoredBlock<'_>,
+    weights: &[f32],
+    dim: usize,
+    out: &mut [f32],
+) {
+    let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+    for key in 0..block.n_keys {
+        // SAFETY: the vectors from `dim` on are inside row `key` of (256, head_dim); weights are (ROWS, 256).
+        unsafe {
+            let from = block.values.as_ptr().add(2 * (key * block.head_dim + dim));
+            let values: [__m512; VECTORS] =
+                std::array::from_fn(|i| _mm512_cvtph_ps(_mm256_loadu_si256(from.add(32 * i).cast())));
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let weight = _mm512_set1_ps(*weights.as_ptr().add(row * KV_BLOCK + key));
+                for (sum, values) in sums.iter_mut().zip(values) {
+                    *sum = _mm512_fmadd_ps(weight, values, *sum);
+                }
+            }
+        }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        for (i, sum) in sums.iter().enumerate() {
+            let to = &mut out[row * block.head_dim + dim + 16 * i..][..16];
+            // SAFETY: 16 floats.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), *sum) };
+        }
+    }
 }
 
 /// weights[row][key] = query[row] . key, for `n_keys` keys rounded up to 32 (what lies behind is never looked at).
