@@ -90,7 +90,7 @@ pub(crate) struct Dispatch {
     pub(crate) load_keys: unsafe fn(KvType, &[u8], usize, usize, &mut [f32]),
     pub(crate) load_values: unsafe fn(KvType, &[u8], usize, usize, usize, &mut [f32]) -> bool,
     pub(crate) attend: unsafe fn(&HeadBlock<'_>, &[f32], &[u32], &mut [f32], &mut BlockResult<'_>),
-    /// Attention of one token's rows, up to 12, without converting the block first; or nothing, and false.
+    /// Attention of one token's rows, up to 6, without converting the block first; or nothing, and false.
     pub(crate) attend_one: unsafe fn(&StoredBlock<'_>, &[f32], &mut [f32], &mut BlockResult<'_>) -> bool,
     pub(crate) merge: unsafe fn(&mut BlockResult<'_>, &BlockResult<'_>, usize),
 }

@@ -145,7 +145,7 @@ pub(super) fn attend_one(
             }
         };
     }
-    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    with_rows!(1 2 3 4 5 6);
     true
 }
 
