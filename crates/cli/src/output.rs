@@ -3,7 +3,8 @@
 //! A reader that goes away (`docent ls | head`) ends the program quietly, as a shell user expects.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -128,9 +129,10 @@ pub fn name(path: &Path) -> String {
 
 /// [`name`] of a path as one would type it here: relative where it lies below the current folder.
 pub fn place(path: &Path) -> String {
-    let here = std::env::current_dir().and_then(|dir| dir.canonicalize());
-    let below = here.ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-    name(below.as_deref().filter(|below| !below.as_os_str().is_empty()).unwrap_or(path))
+    static HERE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let here = HERE.get_or_init(|| std::env::current_dir().and_then(|dir| dir.canonicalize()).ok());
+    let below = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
+    name(below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path))
 }
 
 /// Control characters, and the bidirectional overrides and isolates of Unicode (UAX #9).

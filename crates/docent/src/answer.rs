@@ -63,7 +63,7 @@ pub struct Place {
 /// A sentence of the answer tied to its source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Citation {
-    /// The number of the passage in the prompt, as the model cites it.
+    /// The number of the passage in the prompt, as the model cites it; that of the quote in a quoted answer.
     pub n: usize,
     /// The supporting sentence and where it stands.
     #[serde(flatten)]

@@ -27,7 +27,8 @@ pub enum Style {
     Auto,
     /// The model writes; what it says is held against the documents.
     Write,
-    /// The model chooses sentences of the documents, which are repeated word for word. Takes no generation.
+    /// The model chooses sentences of the documents, which are repeated word for word. Nothing is packed or generated: budget,
+    /// order, sampling and lengths have no effect.
     Quote,
 }
 

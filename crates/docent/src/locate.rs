@@ -1,13 +1,41 @@
 //! From byte spans to what people look up: lines and pages.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
-use docent_index::{Chunk, DocumentText};
+use docent_index::{Chunk, DocId, DocumentText, Index};
 
+use crate::Error;
 use crate::answer::Place;
 
-/// Describes `span` of a document's text.
-pub(crate) fn place(document: &DocumentText, span: Range<usize>, heading_path: Vec<String>) -> Place {
+/// Places in documents of an index; each document is read once.
+pub(crate) struct Locator<'a> {
+    index: &'a Index,
+    documents: HashMap<u64, DocumentText>,
+}
+
+impl<'a> Locator<'a> {
+    pub(crate) fn new(index: &'a Index) -> Self {
+        Self { index, documents: HashMap::new() }
+    }
+
+    /// Describes `span` of a document's text.
+    pub(crate) fn place(
+        &mut self,
+        document: DocId,
+        span: Range<usize>,
+        heading_path: Vec<String>,
+    ) -> Result<Place, Error> {
+        let document = match self.documents.entry(document.0) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(self.index.document(document)?),
+        };
+        Ok(place(document, span, heading_path))
+    }
+}
+
+fn place(document: &DocumentText, span: Range<usize>, heading_path: Vec<String>) -> Place {
     let (line_start, line_end) = lines(&document.text, &span);
     Place {
         path: document.record.stat.path.clone(),

@@ -19,10 +19,11 @@ use docent_index::DocId;
 use docent_infer::{Cancel, Engine};
 use docent_retrieve::Hit;
 
+use crate::Error;
 use crate::answer::{Answer, Citation, Status, Timing, Usage};
 use crate::ask::{AskEvent, Asked, not_found};
 use crate::cite::{self, Kind};
-use crate::{Error, locate};
+use crate::locate::Locator;
 
 /// Passages whose sentences are looked at. The right one was among the first five for every question of the sample folder.
 const N_PASSAGES: usize = 8;
@@ -90,11 +91,12 @@ pub(crate) fn answer(
     if cosine < UNRELATED {
         return Ok(Answer { usage, timing, ..not_found(asked.model, asked.hits) });
     }
+    let mut locator = Locator::new(asked.index);
     let mut citations = Vec::new();
     for (n, quote) in (1..).zip(best(&chosen.quotes)) {
         let (document, span) = in_document(asked.hits, quote);
         let headings = asked.hits[quote.hit].chunk.heading_path.clone();
-        let place = locate::place(&asked.index.document(document)?, span, headings);
+        let place = locator.place(document, span, headings)?;
         let text = place.quote.split_whitespace().collect::<Vec<_>>().join(" ");
         on_event(AskEvent::Answer(format!("{}{text} [{n}]", if n > 1 { "\n" } else { "" })));
         citations.push((text, Citation { n, place, kind: Kind::Quoted, support: 1.0 }));

@@ -1,21 +1,20 @@
 //! Answering in the model's own words: pack, read, generate, check.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use docent_index::{DocId, DocumentText, Index};
+use docent_index::{DocId, Index};
 use docent_infer::{Cancel, Event, Finish, GenerateOptions, Generated, Sampling};
 use docent_pack::{Budget, Frame, Order, Packed, Passage};
 use docent_retrieve::Hit;
 
+use crate::Error;
 use crate::answer::{Answer, Citation, Status, Timing, Usage};
 use crate::ask::{AskEvent, AskOptions, Asked, SMALL_BUDGET, nearest};
 use crate::chat::template_of;
 use crate::cite::{self, Findings, Source};
+use crate::locate::Locator;
 use crate::models::ChosenModel;
 use crate::prompt::Surroundings;
-use crate::{Error, locate};
 
 /// What suits a small model, whose writing ends in repetition: no randomness, and little room.
 const BRIEF_PENALTY: f32 = 1.1;
@@ -136,19 +135,15 @@ fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answe
 }
 
 fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<Citation>, Error> {
-    let mut documents: HashMap<u64, DocumentText> = HashMap::new();
+    let mut locator = Locator::new(index);
     let mut citations = Vec::new();
     for finding in &findings.citations {
         let Some(source) = packed.passages.iter().find(|p| p.number == finding.number) else { continue };
         let passage = &source.passage;
-        let document = match documents.entry(passage.document) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(index.document(DocId(passage.document))?),
-        };
         let span = passage.span.start + finding.span.start..passage.span.start + finding.span.end;
         citations.push(Citation {
             n: finding.number,
-            place: locate::place(document, span, passage.heading_path.clone()),
+            place: locator.place(DocId(passage.document), span, passage.heading_path.clone())?,
             kind: finding.kind,
             support: finding.support,
         });

@@ -20,7 +20,7 @@ pub struct BenchPlan {
     pub n_prefill: usize,
     /// Single tokens that are timed behind it.
     pub n_decode: usize,
-    /// Tokens before either, in ascending order.
+    /// Tokens before either; taken in ascending order.
     pub depths: Vec<usize>,
     /// How often each is timed.
     pub n_repeats: usize,
@@ -59,7 +59,9 @@ pub fn bench<E: From<InferError>>(
     run.seconds(&mut model.new_state(), plan.n_prefill.max(1))?; // warm-up: pages in the weights
     let _ = model.kernels().take_profile();
     let (mut state, mut fill_s) = (model.new_state(), 0.0);
-    for &depth in &plan.depths {
+    let mut depths = plan.depths.clone();
+    depths.sort_unstable();
+    for depth in depths {
         while state.n_tokens() < depth {
             let n = (depth - state.n_tokens()).min(SLICE);
             fill_s += run.seconds(&mut state, n)?;

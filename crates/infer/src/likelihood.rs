@@ -22,8 +22,7 @@ pub fn mean_nll(model: &Model, tokens: &[u32]) -> Result<f64, InferError> {
     for (given, predicted) in given.chunks(SLICE).zip(predicted.chunks(SLICE)) {
         let logits = model.forward(&mut state, given, Logits::All)?; // (n, n_vocab)
         for (row, &token) in logits.chunks_exact(n_vocab).zip(predicted) {
-            let logit = row.get(token as usize).ok_or(docent_lm::LmError::Token { token, n_vocab })?;
-            sum += log_sum_exp(row) - f64::from(*logit);
+            sum -= log_probability(row, token)?;
         }
     }
     Ok(sum / predicted.len() as f64)
@@ -44,13 +43,16 @@ pub fn log_likelihood(model: &Model, given: &[u32], continuation: &[u32]) -> Res
     logits.extend(model.forward(&mut state, &continuation[..last], Logits::All)?); // (n, n_vocab)
     let mut sum = 0.0;
     for (row, &token) in logits.chunks_exact(n_vocab).zip(continuation) {
-        let logit = row.get(token as usize).ok_or(docent_lm::LmError::Token { token, n_vocab })?;
-        sum += f64::from(*logit) - log_sum_exp(row);
+        sum += log_probability(row, token)?;
     }
     Ok(sum)
 }
 
-fn log_sum_exp(logits: &[f32]) -> f64 {
+/// ln P(token) under the logits of one position: (n_vocab).
+fn log_probability(logits: &[f32], token: u32) -> Result<f64, InferError> {
+    let n_vocab = logits.len();
+    let logit = logits.get(token as usize).ok_or(docent_lm::LmError::Token { token, n_vocab })?;
     let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    max + logits.iter().map(|&logit| (f64::from(logit) - max).exp()).sum::<f64>().ln()
+    let log_sum_exp = max + logits.iter().map(|&logit| (f64::from(logit) - max).exp()).sum::<f64>().ln();
+    Ok(f64::from(*logit) - log_sum_exp)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Context, models, profile};
 use crate::args::{BenchCommand, BenchModelArgs, Kv};
 use crate::exit::Outcome;
+use crate::memory;
 
 pub fn run(context: &Context, command: BenchCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -20,8 +21,7 @@ fn model(context: &Context, args: &BenchModelArgs) -> anyhow::Result<Outcome> {
     let loading = Instant::now();
     let engine = context.library.engine(&chosen, models::kv_type(args.kv))?;
     let load_s = loading.elapsed().as_secs_f64();
-    let mut depths = args.depth.clone();
-    depths.sort_unstable();
+    let depths = args.depth.clone();
     let plan = BenchPlan { n_prefill: args.pp, n_decode: args.tg, depths, n_repeats: args.reps };
     let done = bench::<anyhow::Error>(engine.model(), &plan, context.interrupt.cancel(), &mut |figures| {
         tell(context, args, load_s, &figures)?;
@@ -35,7 +35,7 @@ fn model(context: &Context, args: &BenchModelArgs) -> anyhow::Result<Outcome> {
 }
 
 fn tell(context: &Context, args: &BenchModelArgs, load_s: f64, figures: &BenchFigures) -> anyhow::Result<()> {
-    let rss_gib = peak_resident_bytes().map(|bytes| rounded(bytes as f64 / (1u64 << 30) as f64));
+    let rss_gib = memory::peak_resident_bytes().map(|bytes| rounded(bytes as f64 / (1u64 << 30) as f64));
     if !args.json {
         context.output.line(format!(
             "depth {:>7}: {:8.2} tokens/s read ({} at once), {:7.2} tokens/s written",
@@ -58,12 +58,4 @@ fn tell(context: &Context, args: &BenchModelArgs, load_s: f64, figures: &BenchFi
 
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
-}
-
-/// The most memory this process had in use, mapped files included, where the system tells (Linux, `proc(5)`).
-fn peak_resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
 }

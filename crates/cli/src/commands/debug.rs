@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{Context, models};
 use crate::args::{DebugCommand, Kv};
 use crate::exit::Outcome;
+use crate::memory;
 
 /// Tokens that `debug memory` computes with the weights alone.
 const SHORT_CONTEXT: usize = 512;
@@ -102,7 +103,7 @@ fn memory(context: &Context, model: String, n_tokens: Option<usize>, kv: Kv) -> 
     model.forward(&mut short, &varied, Logits::Last)?;
     drop(short);
     let short_context_s = started.elapsed().as_secs_f64() - open_s;
-    let resident_short = resident_bytes();
+    let resident_short = memory::resident_bytes();
 
     let layout = model.layout();
     let context_length = model.config().context_length;
@@ -125,16 +126,9 @@ fn memory(context: &Context, model: String, n_tokens: Option<usize>, kv: Kv) -> 
         "open_s": open_s, "short_context": n_short, "short_context_s": short_context_s,
         "short_context_resident_bytes": resident_short, "context": state.n_tokens(),
         "context_state_bytes": state.n_bytes(), "context_token_s": started.elapsed().as_secs_f64(),
-        "context_resident_bytes": resident_bytes(),
+        "context_resident_bytes": memory::resident_bytes(),
     }))?;
     Ok(Outcome::Done)
-}
-
-/// Memory of this process that lies in RAM, the mapped pages of the model included; where the system tells (Linux).
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn read_ids(path: Option<&Path>) -> anyhow::Result<Vec<u32>> {
