@@ -1,7 +1,7 @@
 //! Speed of the kernels: Gop/s (a multiply and an add are two) and GB/s of weights or KV read.
 //!
 //!     cargo bench -p docent-kernels -- [matmul|experts|attention|decode|rows] [--rows 1,512] [--threads N]
-//!         [--isa scalar|avx2|avx512]
+//!         [--isa scalar|avx2|avx512] [--cached]
 //!
 //! The first lines are the machine's own limits; the percentages behind the others are shares of them.
 //!
@@ -13,6 +13,7 @@ mod common;
 mod limits;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use common::Random;
@@ -28,8 +29,11 @@ static LIMITS: OnceLock<Limits> = OnceLock::new();
 /// Input rows of products.
 static ROWS: OnceLock<Vec<usize>> = OnceLock::new();
 
-/// Bytes of weights that runs of few rows cycle through; beyond the caches of server parts.
+/// Bytes of weights that runs of few rows cycle through, unless `--cached`; beyond the caches of server parts.
 const CYCLE: usize = 256 << 20;
+
+/// Whether products read the same weights again and again, few enough for the second-level cache.
+static CACHED: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     let mut settings = Settings::default();
@@ -52,6 +56,7 @@ fn main() {
                     _ => Isa::Avx512,
                 });
             }
+            "--cached" => CACHED.store(true, Relaxed),
             _ => wanted.push(argument),
         }
     }
@@ -117,9 +122,11 @@ fn matmul(kernels: &Kernels) {
         (BlockFormat::F16, 1024, 1024),
         (BlockFormat::F32, 1024, 1024),
     ];
+    let cached = CACHED.load(Relaxed);
     for (format, n_rows, n_cols) in formats {
+        let n_rows = if cached { n_rows / 8 } else { n_rows };
         let one = random.weights(format, n_rows, n_cols);
-        let copies = CYCLE / one.len();
+        let copies = if cached { 1 } else { CYCLE / one.len() };
         let many = one.repeat(copies);
         for &n in ROWS.get_or_init(|| vec![1, 4, 8, 32, 128, 512]) {
             let x = random.floats(n * n_cols);

@@ -85,6 +85,11 @@ impl Activations {
         self.part(&self.chunks, chunk, rows)
     }
 
+    /// Bytes from a row's chunk to its next one.
+    pub(crate) fn chunk_bytes(&self) -> usize {
+        self.n_rows * size_of::<RowChunk>()
+    }
+
     /// What [`chunk`](Self::chunk) left over of the same rows. They were quantised with rests.
     pub(crate) fn rest(&self, chunk: usize, rows: std::ops::Range<usize>) -> ActivationChunk<'_> {
         self.part(&self.rests, chunk, rows)

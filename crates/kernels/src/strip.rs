@@ -70,6 +70,17 @@ impl StripScratch {
         let prefetch = next_strip(matrix, first_row);
         match input {
             Input::Quantised(activations) => {
+                if inputs.len() == 1
+                    && one_row(
+                        dispatch,
+                        matrix,
+                        first_row..first_row + n_rows,
+                        (activations, inputs.start),
+                        &mut self.sums[0],
+                    )
+                {
+                    return &self.sums;
+                }
                 for chunk in 0..activations.n_chunks() {
                     let first_col = chunk * CHUNK_COLS;
                     let n_cols = CHUNK_COLS.min(matrix.n_cols() - first_col);
@@ -120,6 +131,29 @@ impl StripScratch {
         }
         &self.sums
     }
+}
+
+/// The products of row `input.1` with `rows` of the matrix, tile by tile without unpacking them first; or nothing, and false.
+fn one_row(
+    dispatch: &Dispatch,
+    matrix: &Matrix<'_>,
+    rows: Range<usize>,
+    input: (&Activations, usize),
+    sums: &mut StripSums,
+) -> bool {
+    if !rows.len().is_multiple_of(TILE_ROWS) {
+        return false; // not even for the first tile, whose sums would be added to
+    }
+    let mut next = next_strip(matrix, rows.start);
+    for (index, sums) in sums.0[..rows.len().div_ceil(TILE_ROWS)].iter_mut().enumerate() {
+        let mut source = tile_source(matrix, rows.start, rows.len(), index, 0..matrix.n_cols());
+        (source.next, next) = next.split_at(next.len().min(TILE_ROWS * matrix.row_bytes()));
+        // SAFETY: the table proves its target features.
+        if !unsafe { (dispatch.multiply_one)(&source, input.0, input.1, sums) } {
+            return false;
+        }
+    }
+    true
 }
 
 /// The bytes of the strip after the one at `first_row`, which the worker takes next as a rule: fetched from memory in

@@ -9,7 +9,7 @@ mod x86_64;
 
 use std::ops::Range;
 
-use crate::activation::{ActivationChunk, ActivationWriter};
+use crate::activation::{ActivationChunk, ActivationWriter, Activations};
 use crate::format::CodeKind;
 use crate::tile::{FloatTile, TILE_ROWS, Tile, TileSource};
 use crate::{KernelError, KvType, RopePairing};
@@ -79,6 +79,9 @@ pub(crate) struct Dispatch {
     pub(crate) unpack: unsafe fn(&TileSource<'_>, &mut Tile),
     pub(crate) unpack_floats: unsafe fn(&TileSource<'_>, &mut FloatTile),
     pub(crate) multiply: unsafe fn(CodeKind, &[Tile], &ActivationChunk<'_>, &mut Sums),
+    /// Products of one row of the input with whole rows of up to 16 rows of weights, without unpacking them first; or nothing,
+    /// and false. The source's columns are all of the matrix's.
+    pub(crate) multiply_one: unsafe fn(&TileSource<'_>, &Activations, usize, &mut Lanes) -> bool,
     pub(crate) multiply_floats: unsafe fn(&[FloatTile], &[f32], usize, Range<usize>, &mut Sums),
     pub(crate) quantise_rows: unsafe fn(&[f32], usize, &ActivationWriter<'_>),
     pub(crate) quantise_column: unsafe fn(&[f32], usize, usize, &ActivationWriter<'_>),
@@ -192,6 +195,7 @@ macro_rules! compiled_plain {
             unpack,
             unpack_floats,
             multiply,
+            multiply_one: |_, _, _, _| false,
             multiply_floats,
             quantise_rows,
             quantise_column,

@@ -13,6 +13,7 @@
 
 mod attention;
 mod floats;
+mod one_row;
 mod panel;
 mod unpack;
 
@@ -30,6 +31,7 @@ pub(crate) fn table() -> Dispatch {
         prefetch: super::prefetch,
         unpack: unpack::unpack,
         multiply,
+        multiply_one: one_row::multiply_one,
         unpack_floats: floats::unpack,
         multiply_floats: floats::multiply,
         load_keys: attention::load_keys,
