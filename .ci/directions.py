@@ -20,14 +20,15 @@ MAY_USE = {
     "docent-extract": set(),
     "docent-pack": set(),
     "docent-lm": {"docent-kernels", "docent-mapped"},
-    "docent-infer": {"docent-lm", "docent-kernels"},
+    "docent-prefix": {"docent-mapped"},
+    "docent-infer": {"docent-lm", "docent-kernels", "docent-prefix"},
     "docent-embed": {"docent-mapped"},
     "docent-index": {"docent-mapped"},
     "docent-retrieve": {"docent-index"},
     "docent-ingest": {"docent-extract", "docent-embed", "docent-index"},
     "docent": {
         "docent-embed", "docent-extract", "docent-index", "docent-infer", "docent-ingest", "docent-kernels",
-        "docent-lm", "docent-models", "docent-pack", "docent-retrieve",
+        "docent-lm", "docent-models", "docent-pack", "docent-prefix", "docent-retrieve",
     },
     "docent-cli": {"docent", "docent-extract", "docent-infer", "docent-lm", "docent-models"},
 }

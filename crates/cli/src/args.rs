@@ -33,6 +33,9 @@ pub struct Common {
     /// Threads for indexing and inference [default: the number of cores].
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+    /// Neither use nor keep what the model computed for documents before.
+    #[arg(long, global = true)]
+    pub no_cache: bool,
     /// Print no progress and no notes, only results and errors.
     #[arg(long, short, global = true)]
     pub quiet: bool,

@@ -25,6 +25,7 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         args::Isa::Avx512 => docent::Isa::Avx512,
     });
     settings.profile = common.profile;
+    settings.keep_prefixes = !common.no_cache;
     settings.limits.worker = extract_worker().map(Arc::new);
     if let Some(ingest) = ingest {
         settings.limits.max_bytes = ingest.max_size;

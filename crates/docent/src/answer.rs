@@ -94,8 +94,10 @@ pub struct Timing {
     pub retrieve_s: f64,
     /// Opening the model.
     pub load_s: f64,
-    /// Reading the prompt.
+    /// Reading the prompt, restoring what was computed before included.
     pub prefill_s: f64,
+    /// Restoring what was computed before.
+    pub restore_s: f64,
     /// From the start of the question to the first token of the answer.
     pub first_token_s: f64,
     /// Generating.

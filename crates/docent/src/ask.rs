@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use docent_index::Index;
-use docent_infer::{Cancel, Engine};
+use docent_infer::{Cancel, Engine, Prefixes};
 use docent_pack::Order;
 use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Place, Status, Timing, Usage};
 use crate::models::{ChosenModel, KvType, ModelChoice};
-use crate::{Error, Library, SearchOptions, locate, quote, write};
+use crate::{Error, Library, SearchOptions, Settings, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
 const N_CANDIDATES: usize = 100;
@@ -86,6 +86,15 @@ pub enum AskEvent {
         /// Passages found and left out.
         n_left_out: usize,
     },
+    /// What of the prompt was computed before was found; the rest is read next.
+    Found {
+        /// Tokens whose state was there.
+        cached: usize,
+        /// Tokens of the prompt.
+        total: usize,
+        /// Seconds that reading the others will take, if enough is known to say.
+        estimate_s: Option<f64>,
+    },
     /// Part of the prompt was read.
     Prefill {
         /// Tokens read.
@@ -128,9 +137,20 @@ impl Library {
 
         let loading = Instant::now();
         let engine = self.engine(&model, options.kv_type)?;
+        let quotes = options.style.quotes(&model);
+        let prefixes = if quotes { None } else { self.prefixes(&engine) };
         let load_s = loading.elapsed().as_secs_f64();
-        let asked = Asked { question, index: &index, hits: &hits, model: &model, engine: &engine, options };
-        let mut answer = if options.style.quotes(&model) {
+        let asked = Asked {
+            question,
+            index: &index,
+            hits: &hits,
+            model: &model,
+            engine: &engine,
+            settings: &self.settings,
+            prefixes: prefixes.as_ref(),
+            options,
+        };
+        let mut answer = if quotes {
             quote::answer(&asked, &*self.embedder()?, cancel, on_event)?
         } else {
             write::answer(&asked, cancel, on_event)?
@@ -161,6 +181,8 @@ pub(crate) struct Asked<'a> {
     pub hits: &'a [Hit],
     pub model: &'a ChosenModel,
     pub engine: &'a Engine,
+    pub settings: &'a Settings,
+    pub prefixes: Option<&'a Prefixes>,
     pub options: &'a AskOptions,
 }
 

@@ -75,6 +75,14 @@ pub enum Error {
     /// Running a model.
     #[error(transparent)]
     Infer(#[from] docent_infer::InferError),
+    /// Something in the prefix store cannot be removed.
+    #[error("cannot remove what is kept in {}: {source}", dir.display())]
+    Prefixes {
+        /// Its folder.
+        dir: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// Building the prompt.
     #[error(transparent)]
     Pack(#[from] docent_pack::PackError),

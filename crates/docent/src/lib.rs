@@ -27,6 +27,7 @@ mod ask;
 pub mod chat;
 pub mod cite;
 mod error;
+mod kept;
 mod library;
 mod locate;
 mod models;
@@ -39,10 +40,13 @@ pub use answer::{Answer, Citation, Place, Status, Timing, Usage};
 pub use ask::{AskEvent, AskOptions, Style};
 pub use cite::Kind;
 pub use docent_index::{DocumentText, Fate, FileRecord, Root, Stats};
-pub use docent_infer::{BenchFigures, BenchPlan, Cancel, Engine, bench, mean_nll};
+pub use docent_infer::{
+    BenchFigures, BenchPlan, Cancel, Engine, Prefixes, Prompt, Session, SyncEvent, Synced, bench, mean_nll,
+};
 pub use docent_ingest::{Progress, Summary};
 pub use docent_kernels::{Isa, Operation, PhaseProfile, Profile};
 pub use docent_pack::Order;
+pub use docent_prefix::{NamespaceStatus, Status as PrefixStatus, Verified, Written};
 pub use docent_retrieve::Hit;
 pub use error::Error;
 pub use library::{Inventory, Library, SearchMode, SearchOptions};

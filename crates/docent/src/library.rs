@@ -7,12 +7,13 @@ use docent_embed::Embedder;
 use docent_index::{
     DocumentText, EmbeddingSpec, Fate, FileRecord, Filter, Index, IndexOptions, Root, Stats, Writer,
 };
-use docent_infer::{Engine, EngineOptions};
+use docent_infer::{Engine, EngineOptions, Prefixes};
 use docent_ingest::{IngestOptions, Progress, Summary};
 use docent_kernels::{Kernels, Profile};
 use docent_models::Store;
 use docent_retrieve::Hit;
 
+use crate::kept;
 use crate::models::{ChosenModel, EMBEDDING_MODEL, KvType};
 use crate::{Error, Settings};
 
@@ -28,6 +29,7 @@ pub struct Library {
     models: Store,
     embedder: Mutex<Option<Arc<Embedder>>>,
     engine: Mutex<Option<OpenEngine>>,
+    pub(crate) prefix_store: Arc<docent_prefix::Store>,
 }
 
 /// The engine that is open, and for which model file and KV type.
@@ -35,6 +37,8 @@ struct OpenEngine {
     path: PathBuf,
     kv_type: KvType,
     engine: Arc<Engine>,
+    /// Its part of the prefix store, once that was asked for.
+    prefixes: Option<Prefixes>,
 }
 
 /// How to search.
@@ -69,7 +73,8 @@ impl Library {
     /// A library with these settings. Creates nothing on disk.
     pub fn open(settings: Settings) -> Self {
         let models = Store::new(settings.models_dir());
-        Self { settings, models, embedder: Mutex::new(None), engine: Mutex::new(None) }
+        let prefix_store = Arc::new(kept::store(&settings));
+        Self { settings, models, embedder: Mutex::new(None), engine: Mutex::new(None), prefix_store }
     }
 
     /// The models that are here, and the way to get others.
@@ -159,7 +164,11 @@ impl Library {
             exclude: vec![self.settings.data_dir.clone(), self.settings.cache_dir.clone()],
             ..IngestOptions::default()
         };
-        Ok(docent_ingest::ingest(writer, Some(embedder), paths, &options, cancel, progress)?)
+        let summary = docent_ingest::ingest(writer, Some(embedder), paths, &options, cancel, progress)?;
+        if summary.changed + summary.renamed + summary.removed > 0 {
+            self.drop_gone_prefixes();
+        }
+        Ok(summary)
     }
 
     /// Forgets files and folders that were added, with everything indexed from them. The files themselves stay.
@@ -183,6 +192,8 @@ impl Library {
             n_removed += writer.remove_root(path)?;
         }
         writer.commit()?;
+        drop(writer);
+        self.drop_gone_prefixes();
         Ok(n_removed)
     }
 
@@ -295,8 +306,23 @@ impl Library {
         *slot = None; // two models at once may not fit into memory
         let options = EngineOptions { kv_type, kernels: self.kernel_settings() };
         let engine = Arc::new(Engine::open(&model.path, &options)?);
-        *slot = Some(OpenEngine { path: model.path.clone(), kv_type, engine: engine.clone() });
+        *slot =
+            Some(OpenEngine { path: model.path.clone(), kv_type, engine: engine.clone(), prefixes: None });
         Ok(engine)
+    }
+
+    /// The part of the prefix store that belongs to `engine`; `None` where nothing is to be kept. The first call for a model file
+    /// reads all of it.
+    pub fn prefixes(&self, engine: &Arc<Engine>) -> Option<Prefixes> {
+        if !self.settings.keep_prefixes {
+            return None;
+        }
+        let mut slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Prefixes::new(self.prefix_store.clone(), engine.model());
+        match slot.as_mut().filter(|open| Arc::ptr_eq(&open.engine, engine)) {
+            Some(open) => Some(open.prefixes.get_or_insert_with(new).clone()),
+            None => Some(new()),
+        }
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Settings {
     pub isa: Option<Isa>,
     /// Collect where a model's time goes, for [`Library::take_profile`](crate::Library::take_profile).
     pub profile: bool,
+    /// Keep what the model computed for documents on disk, and use it again.
+    pub keep_prefixes: bool,
+    /// The most bytes that may take; by default the smaller of 20 GiB and a tenth of the free disk.
+    pub prefix_bytes: Option<u64>,
     /// What one file may cost while it is read, and the process that reads those whose parser may crash.
     pub limits: Limits,
     /// Read hidden files too.
@@ -36,6 +40,8 @@ impl Settings {
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             isa: None,
             profile: false,
+            keep_prefixes: true,
+            prefix_bytes: None,
             limits: Limits::default(),
             hidden: false,
             no_ignore: false,
@@ -45,6 +51,11 @@ impl Settings {
     /// Where the index lives.
     pub fn index_dir(&self) -> PathBuf {
         self.data_dir.join("index")
+    }
+
+    /// Where the states of beginnings of prompts are kept. They are content of documents.
+    pub fn prefix_dir(&self) -> PathBuf {
+        self.cache_dir.join("prefix")
     }
 
     /// Where the models live.

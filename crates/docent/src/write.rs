@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use docent_index::{DocId, Index};
-use docent_infer::{Cancel, Event, Finish, GenerateOptions, Generated, Sampling};
+use docent_infer::{Cancel, Event, Finish, GenerateOptions, Generated, Prompt, Sampling};
 use docent_pack::{Budget, Frame, Order, Packed, Passage};
 use docent_retrieve::Hit;
 
@@ -12,6 +12,7 @@ use crate::answer::{Answer, Citation, Status, Timing, Usage};
 use crate::ask::{AskEvent, AskOptions, Asked, SMALL_BUDGET, nearest};
 use crate::chat::template_of;
 use crate::cite::{self, Findings, Source};
+use crate::kept;
 use crate::locate::Locator;
 use crate::models::ChosenModel;
 use crate::prompt::Surroundings;
@@ -35,14 +36,32 @@ pub(crate) fn answer(
         n_left_out: packed.left_out.len(),
     });
     let packing_s = start.elapsed().as_secs_f64();
-    let generated =
-        asked.engine.generate(&packed.tokens, &plan.generation, cancel, &mut |event| match event {
+    let owners = kept::owners(asked.settings, &packed, asked.hits);
+    let prompt = Prompt {
+        tokens: &packed.tokens,
+        n_frozen: packed.documents_start,
+        n_kept: packed.documents_end,
+        owners: &owners,
+    };
+    let mut session = asked.engine.session();
+    let generated = asked.engine.generate_kept(
+        &mut session,
+        &prompt,
+        asked.prefixes,
+        &plan.generation,
+        cancel,
+        &mut |event| match event {
+            Event::Found { cached, total, estimate_s } => {
+                on_event(AskEvent::Found { cached, total, estimate_s });
+            }
             Event::Prefill { done, total } => on_event(AskEvent::Prefill { done, total }),
             Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
             Event::Answer(text) => on_event(AskEvent::Answer(text)),
-        })?;
+        },
+    )?;
     let timing = Timing {
         prefill_s: generated.timing.prefill_s,
+        restore_s: generated.timing.restore_s,
         first_token_s: packing_s + generated.timing.time_to_first_token_s,
         decode_s: generated.timing.decode_s,
         ..Timing::default()

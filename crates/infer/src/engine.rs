@@ -7,8 +7,10 @@ use docent_kernels::{Kernels, KvType, Settings};
 use docent_lm::{Model, ModelOptions};
 
 use crate::constraint::Grammars;
-use crate::generate::{Event, GenerateOptions, Generated, generate_in};
+use crate::generate::{Event, GenerateOptions, Generated, Generation};
 use crate::likelihood::log_likelihood;
+use crate::prefixes::Prefixes;
+use crate::prompt::Prompt;
 use crate::session::Session;
 use crate::{Cancel, InferError};
 
@@ -90,10 +92,28 @@ impl Engine {
         cancel: &Cancel,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Generated, InferError> {
+        self.generate_kept(session, &Prompt::passing(prompt), None, options, cancel, on_event)
+    }
+
+    /// [`generate_in`](Self::generate_in), where the beginning of the prompt may come from `prefixes`; what may be kept of it goes
+    /// there once the first token is out.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn generate_kept(
+        &self,
+        session: &mut Session,
+        prompt: &Prompt<'_>,
+        prefixes: Option<&Prefixes>,
+        options: &GenerateOptions,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Generated, InferError> {
         let constraint = match &options.json_schema {
             Some(schema) => Some(self.grammars.json(self.model.tokenizer(), schema)?),
             None => None,
         };
-        generate_in(&self.model, session, prompt, options, constraint, cancel, on_event)
+        let generation = Generation { model: &self.model, prefixes, options, cancel };
+        generation.run(session, prompt, constraint, on_event)
     }
 }

@@ -6,10 +6,13 @@ use std::time::Instant;
 
 use docent_lm::tokenizer::{DecodeStream, TokenKind, Tokenizer};
 use docent_lm::{LmError, Model};
+use docent_prefix::NewBlock;
 
 use crate::constraint::Constraint;
+use crate::prefixes::Prefixes;
+use crate::prompt::Prompt;
 use crate::sampling::{Sampler, Sampling};
-use crate::session::Session;
+use crate::session::{Session, SyncEvent, Synced};
 use crate::thinking::{Part, Splitter};
 use crate::{Cancel, InferError};
 
@@ -41,8 +44,17 @@ impl Default for GenerateOptions {
 }
 
 /// What happens while generating, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// What of the prompt was computed before was found; the rest is read next.
+    Found {
+        /// Tokens whose state was there.
+        cached: usize,
+        /// Tokens of the prompt.
+        total: usize,
+        /// Seconds that reading the others will take, if enough is known to say.
+        estimate_s: Option<f64>,
+    },
     /// The prompt is being read. `total` counts the tokens that were not cached.
     Prefill {
         /// Tokens read.
@@ -83,8 +95,10 @@ pub struct Usage {
 /// Seconds of wall time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Timing {
-    /// Reading the prompt.
+    /// Reading the prompt, restoring what was there included.
     pub prefill_s: f64,
+    /// Restoring what was there.
+    pub restore_s: f64,
     /// Writing the answer.
     pub decode_s: f64,
     /// From the start until the first token was chosen; 0 if none was.
@@ -108,84 +122,144 @@ pub struct Generated {
     pub timing: Timing,
 }
 
-/// Generates behind `prompt` in `session`, which afterwards holds the prompt and what was generated. See [`Engine::generate`](crate::Engine::generate).
-///
-/// # Errors
-/// [`InferError`]: the prompt is empty or too long, or the model fails. A cancelled generation is not an error.
-pub(crate) fn generate_in(
-    model: &Model,
-    session: &mut Session,
-    prompt: &[u32],
-    options: &GenerateOptions,
-    constraint: Option<Constraint>,
-    cancel: &Cancel,
-    on_event: &mut dyn FnMut(Event),
-) -> Result<Generated, InferError> {
-    let context_length = model.config().context_length;
-    if prompt.len() >= context_length {
-        return Err(InferError::PromptTooLong { n_prompt: prompt.len(), context_length });
-    }
-    let started = Instant::now();
-    let mut writer = Writer::new(model.tokenizer(), prompt, on_event);
-    writer.usage.prompt_tokens = prompt.len();
-    let n_cached = &mut writer.usage.cached_tokens;
-    let synced = session.sync(model, prompt, &mut |done, total| {
-        *n_cached = prompt.len() - total;
-        (writer.on_event)(Event::Prefill { done, total });
-        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    let prefill_s = started.elapsed().as_secs_f64();
-    let mut timing = Timing { prefill_s, ..Timing::default() };
-    let synced = match synced {
-        Ok(synced) => synced,
-        Err(InferError::Model(LmError::Cancelled)) => {
-            return Ok(writer.finish(Finish::Cancelled, timing));
-        }
-        Err(error) => return Err(error),
-    };
-    writer.usage.cached_tokens = synced.n_cached;
+/// A generation's surroundings.
+pub(crate) struct Generation<'a> {
+    pub(crate) model: &'a Model,
+    /// Where beginnings of prompts are kept.
+    pub(crate) prefixes: Option<&'a Prefixes>,
+    pub(crate) options: &'a GenerateOptions,
+    pub(crate) cancel: &'a Cancel,
+}
 
-    let mut decode = Decode {
-        sampler: Sampler::new(options.sampling.clone()),
-        constraint,
-        forced: VecDeque::new(),
-        closed: false,
-    };
-    let mut logits = synced.logits;
-    let finish = loop {
-        if cancel.is_cancelled() {
-            break Finish::Cancelled;
+impl Generation<'_> {
+    /// Generates behind `prompt` in `session`, which afterwards holds the prompt and what was generated. See
+    /// [`Engine::generate`](crate::Engine::generate).
+    ///
+    /// # Errors
+    /// [`InferError`]: the prompt is empty or too long, or the model fails. A cancelled generation is not an error.
+    pub(crate) fn run(
+        &self,
+        session: &mut Session,
+        prompt: &Prompt<'_>,
+        constraint: Option<Constraint>,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Generated, InferError> {
+        let (n_prompt, context_length) = (prompt.tokens.len(), self.model.config().context_length);
+        if n_prompt >= context_length {
+            return Err(InferError::PromptTooLong { n_prompt, context_length });
         }
-        if writer.tokens.len() >= options.max_tokens {
-            break Finish::Length;
+        let started = Instant::now();
+        let mut writer = Writer::new(self.model.tokenizer(), prompt.tokens, on_event);
+        writer.usage.prompt_tokens = n_prompt;
+        let mut timing = Timing::default();
+        let mut filled = Vec::new();
+        let synced = self.sync(session, prompt, &mut writer, &mut filled);
+        timing.prefill_s = started.elapsed().as_secs_f64();
+        let finish = match synced {
+            Err(InferError::Model(LmError::Cancelled)) => {
+                self.keep(&mut filled);
+                Finish::Cancelled
+            }
+            Err(error) => return Err(error),
+            Ok(synced) => {
+                timing.restore_s = synced.restore_s;
+                let mut decode = Decode {
+                    sampler: Sampler::new(self.options.sampling.clone()),
+                    constraint,
+                    forced: VecDeque::new(),
+                    closed: false,
+                };
+                let mut on_first = || {
+                    timing.time_to_first_token_s = started.elapsed().as_secs_f64();
+                    self.keep(&mut filled);
+                };
+                let finish = self.decode(session, synced.logits, &mut decode, &mut writer, &mut on_first)?;
+                timing.decode_s = started.elapsed().as_secs_f64() - timing.prefill_s;
+                finish
+            }
+        };
+        Ok(writer.finish(finish, timing))
+    }
+
+    /// Brings the session to the prompt. The blocks that may be kept are collected: writing them now would take the disk and a core
+    /// from whoever waits for the first token.
+    fn sync(
+        &self,
+        session: &mut Session,
+        prompt: &Prompt<'_>,
+        writer: &mut Writer<'_>,
+        filled: &mut Vec<NewBlock>,
+    ) -> Result<Synced, InferError> {
+        session.sync_kept(self.model, prompt, self.prefixes, &mut |event| {
+            match event {
+                SyncEvent::Found { n_cached, estimate_s } => {
+                    writer.usage.cached_tokens = n_cached;
+                    let total = prompt.tokens.len();
+                    (writer.on_event)(Event::Found { cached: n_cached, total, estimate_s });
+                }
+                SyncEvent::Prefill { n_done, n_total } => {
+                    (writer.on_event)(Event::Prefill { done: n_done, total: n_total });
+                }
+                SyncEvent::Filled(block) => filled.push(block),
+            }
+            if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    fn keep(&self, filled: &mut Vec<NewBlock>) {
+        if let Some(prefixes) = self.prefixes {
+            filled.drain(..).for_each(|block| prefixes.store().keep(block));
         }
-        if decode.constraint.as_ref().is_some_and(Constraint::is_complete) {
-            break Finish::Stop;
+    }
+
+    /// Token by token until something ends it. `on_first` is called once, when the first token was chosen.
+    fn decode(
+        &self,
+        session: &mut Session,
+        mut logits: Vec<f32>,
+        decode: &mut Decode,
+        writer: &mut Writer<'_>,
+        on_first: &mut dyn FnMut(),
+    ) -> Result<Finish, InferError> {
+        let (model, options) = (self.model, self.options);
+        let mut is_first = true;
+        loop {
+            if self.cancel.is_cancelled() {
+                return Ok(Finish::Cancelled);
+            }
+            if writer.tokens.len() >= options.max_tokens {
+                return Ok(Finish::Length);
+            }
+            if decode.constraint.as_ref().is_some_and(Constraint::is_complete) {
+                return Ok(Finish::Stop);
+            }
+            let n_tokens = session.tokens().len();
+            let next = decode.next(&mut logits, writer, options)?.ok_or(InferError::NoLogits { n_tokens })?;
+            let token = next.token;
+            let is_stop =
+                model.tokenizer().stop_ids().contains(&token) || options.stop_tokens.contains(&token);
+            let was_thinking = writer.splitter.is_thinking();
+            if !is_stop {
+                writer.push(token);
+            }
+            if std::mem::take(&mut is_first) {
+                on_first();
+            }
+            if is_stop {
+                return Ok(Finish::Stop);
+            }
+            if !(was_thinking || writer.splitter.is_thinking() || next.is_forced)
+                && let Some(constraint) = &mut decode.constraint
+            {
+                constraint.accept(token)?;
+            }
+            // The last token's logits are not needed, but its place in the state is: the session holds what was said.
+            if n_tokens >= model.config().context_length {
+                return Ok(Finish::Length);
+            }
+            logits = session.push(model, token)?;
         }
-        let n_tokens = session.tokens().len();
-        let next = decode.next(&mut logits, &writer, options)?.ok_or(InferError::NoLogits { n_tokens })?;
-        let token = next.token;
-        if timing.time_to_first_token_s == 0.0 {
-            timing.time_to_first_token_s = started.elapsed().as_secs_f64();
-        }
-        if model.tokenizer().stop_ids().contains(&token) || options.stop_tokens.contains(&token) {
-            break Finish::Stop;
-        }
-        let was_thinking = writer.splitter.is_thinking();
-        writer.push(token);
-        if !(was_thinking || writer.splitter.is_thinking() || next.is_forced)
-            && let Some(constraint) = &mut decode.constraint
-        {
-            constraint.accept(token)?;
-        }
-        // The last token's logits are not needed, but its place in the state is: the session holds what was said.
-        if n_tokens >= context_length {
-            break Finish::Length;
-        }
-        logits = session.push(model, token)?;
-    };
-    timing.decode_s = started.elapsed().as_secs_f64() - prefill_s;
-    Ok(writer.finish(finish, timing))
+    }
 }
 
 /// Chooses tokens: the sampler's, or those that end a thinking that went on too long.

@@ -117,6 +117,7 @@ fn events_joined_are_the_result() {
     let mut progress = Vec::new();
     let done = engine
         .generate(&prompt, &options(40), &Cancel::new(), &mut |event| match event {
+            Event::Found { .. } => {}
             Event::Prefill { done, total } => progress.push((done, total)),
             Event::Answer(part) => text.push_str(&part),
             Event::Thinking(part) => panic!("thinking {part:?}"),

@@ -69,6 +69,10 @@ pub struct LeftOut {
 pub struct Packed {
     /// The whole prompt.
     pub tokens: Vec<u32>,
+    /// Where the instructions end and the documents begin.
+    pub documents_start: usize,
+    /// Where the documents end and what changes with every question begins.
+    pub documents_end: usize,
     /// What was packed, in prompt order; numbers run from 1.
     pub passages: Vec<PackedPassage>,
     /// What was offered and left out, best first.
@@ -204,8 +208,9 @@ fn lay_out(frame: &Frame, chosen: Vec<Passage>, order: Order, tokenizer: &dyn To
     let mut by_relevance: Vec<&PackedPassage> = passages.iter().collect();
     by_relevance.sort_by_key(|packed| packed.passage.rank);
     let numbers: Vec<usize> = by_relevance.iter().map(|packed| packed.number).collect();
+    let (documents_start, documents_end) = (frame.before.len(), tokens.len());
     tokens.extend((frame.after)(&numbers));
-    Packed { tokens, passages, left_out: Vec::new() }
+    Packed { tokens, documents_start, documents_end, passages, left_out: Vec::new() }
 }
 
 fn left_out(offered: &[Passage], packed: &Packed) -> Vec<LeftOut> {

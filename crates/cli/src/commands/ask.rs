@@ -5,7 +5,7 @@ use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status,
 use super::{Context, ingest, models, profile};
 use crate::args::{self, AskArgs, Thinking};
 use crate::exit::Outcome;
-use crate::output::{self, count, printable};
+use crate::output::{self, count, duration, printable};
 use crate::progress::{Bar, Unit};
 
 pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
@@ -76,6 +76,7 @@ impl<'a> Screen<'a> {
                 bar.set(0, prompt_tokens as u64, format!("reading {n_passages} passages{left_out}"));
                 self.bar = Some(bar);
             }
+            AskEvent::Found { cached, total, estimate_s } => self.found(cached, total, estimate_s),
             AskEvent::Prefill { done, total } => {
                 if let Some(bar) = &self.bar {
                     bar.set(done as u64, total as u64, "reading");
@@ -83,6 +84,20 @@ impl<'a> Screen<'a> {
             }
             AskEvent::Thinking(text) => self.thought(&text),
             AskEvent::Answer(text) => self.answer(&text),
+        }
+    }
+
+    /// One line: what need not be read again, and how long the rest will take.
+    fn found(&self, cached: usize, total: usize, estimate_s: Option<f64>) {
+        let to_go = match estimate_s {
+            Some(seconds) if seconds >= 2.0 => format!("; about {} to go", duration(seconds)),
+            _ => String::new(),
+        };
+        let told = format!("{} of {} tokens cached{to_go}", count(cached), count(total));
+        let tell = || self.context.output.note(self.context.output.dim_note(&told));
+        match &self.bar {
+            Some(bar) => bar.above(tell),
+            None => tell(),
         }
     }
 

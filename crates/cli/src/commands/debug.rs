@@ -1,14 +1,15 @@
 //! `debug`: the numbers behind an answer, for comparison with other programs.
 
 use std::io::Read as _;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use docent::{Engine, ModelChoice};
+use docent::{Engine, ModelChoice, Prompt, SyncEvent};
 use docent_lm::npy::write_npy_f32;
-use docent_lm::{Block, Logits};
+use docent_lm::{Block, Logits, Model};
 use serde_json::json;
 
 use super::{Context, models};
@@ -25,7 +26,10 @@ pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> 
             let engine = engine(context, model, kv)?;
             let ids = read_ids(Some(&tokens))?;
             let chunk = chunk.unwrap_or(ids.len()).max(1);
-            logits(engine.model(), &ids, chunk, last, &out)
+            match last {
+                true => last_logits(context, &engine, &ids, chunk, &out),
+                false => all_logits(engine.model(), &ids, chunk, &out),
+            }
         }
         DebugCommand::Tokenize { model, file, special, json } => {
             let engine = engine(context, model, Kv::F16)?;
@@ -65,27 +69,57 @@ fn engine(context: &Context, model: String, kv: Kv) -> anyhow::Result<Arc<Engine
     Ok(context.library.engine(&chosen, models::kv_type(kv))?)
 }
 
-/// Prefills `ids` in pieces of `chunk` and writes the logits of every position, or of the last.
-fn logits(
-    model: &docent_lm::Model,
-    ids: &[u32],
-    chunk: usize,
-    last: bool,
-    out: &Path,
-) -> anyhow::Result<Outcome> {
+/// Prefills `ids` in pieces of `chunk` and writes the logits of every position. The prefix store is not touched.
+fn all_logits(model: &Model, ids: &[u32], chunk: usize, out: &Path) -> anyhow::Result<Outcome> {
     let mut state = model.new_state();
     let mut rows = Vec::new();
-    let n_pieces = ids.len().div_ceil(chunk);
-    for (idx, piece) in ids.chunks(chunk).enumerate() {
-        let want = match (last, idx + 1 == n_pieces) {
-            (false, _) => Logits::All,
-            (true, true) => Logits::Last,
-            (true, false) => Logits::None,
-        };
-        rows.extend(model.forward(&mut state, piece, want)?);
+    for piece in ids.chunks(chunk) {
+        rows.extend(model.forward(&mut state, piece, Logits::All)?);
     }
+    write_rows(model, &rows, out)
+}
+
+/// Writes the logits of the last position, with the beginning taken from the prefix store as far as it is there; what is computed is
+/// kept there as each block fills.
+fn last_logits(
+    context: &Context,
+    engine: &Arc<Engine>,
+    ids: &[u32],
+    chunk: usize,
+    out: &Path,
+) -> anyhow::Result<Outcome> {
+    let model = engine.model();
+    let prefixes = context.library.prefixes(engine);
+    let mut session = engine.session();
+    let (mut n_cached, mut n_prefilled, mut logits) = (None, 0, Vec::new());
+    for end in (chunk..ids.len()).step_by(chunk).chain([ids.len()]) {
+        // Of a piece in the middle only whole blocks are worth keeping.
+        let n_kept = if end == ids.len() { end } else { end / docent_lm::KV_BLOCK * docent_lm::KV_BLOCK };
+        let prompt = Prompt { n_kept, ..Prompt::passing(&ids[..end]) };
+        let synced = session.sync_kept(model, &prompt, prefixes.as_ref(), &mut |event| {
+            if let (SyncEvent::Filled(block), Some(prefixes)) = (event, &prefixes) {
+                prefixes.store().keep(block);
+            }
+            match context.interrupt.requested() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        let synced = match synced {
+            Err(_) if context.interrupt.requested() => return Ok(Outcome::Interrupted),
+            synced => synced?,
+        };
+        n_cached.get_or_insert(synced.n_cached);
+        n_prefilled += synced.n_prefilled;
+        logits = synced.logits;
+    }
+    eprintln!("cached={} prefilled={n_prefilled}", n_cached.unwrap_or(0));
+    write_rows(model, &logits, out)
+}
+
+fn write_rows(model: &Model, rows: &[f32], out: &Path) -> anyhow::Result<Outcome> {
     let n_vocab = model.config().n_vocab;
-    write_npy_f32(out, rows.len() / n_vocab, n_vocab, &rows).with_context(|| format!("{}", out.display()))?;
+    write_npy_f32(out, rows.len() / n_vocab, n_vocab, rows).with_context(|| format!("{}", out.display()))?;
     Ok(Outcome::Done)
 }
 

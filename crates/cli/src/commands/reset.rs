@@ -10,7 +10,8 @@ use crate::output::bytes;
 
 pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
     let settings = context.library.settings();
-    let mut folders = vec![settings.index_dir()];
+    // What the model computed for the documents is their content as well.
+    let mut folders = vec![settings.index_dir(), settings.prefix_dir()];
     if args.all {
         folders.push(settings.models_dir());
     }

@@ -1,5 +1,6 @@
 //! A block: the keys and values of 256 tokens in one run of bytes, and the convolution state at its end.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Layout;
@@ -31,23 +32,34 @@ impl AlignedBytes {
     }
 }
 
+/// Bytes that somebody else keeps, for instance a mapped file.
+type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
 enum Payload {
     Owned(AlignedBytes),
-    /// Bytes that somebody else keeps, for instance a mapped file.
-    Shared(Arc<dyn AsRef<[u8]> + Send + Sync>),
+    Shared(SharedBytes),
+}
+
+/// The convolution state at a block's end.
+#[derive(Clone)]
+enum Conv {
+    /// Empty while the block is not full.
+    Owned(Vec<f32>),
+    /// Little-endian.
+    Shared(SharedBytes),
 }
 
 /// Keys and values of 256 tokens and, once it is full, the convolution state at its end. See [`Layout`] for the bytes.
 pub struct Block {
     payload: Payload,
-    conv: Vec<f32>,
+    conv: Conv,
 }
 
 impl std::fmt::Debug for Block {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Block")
             .field("n_bytes", &self.bytes().len())
-            .field("n_conv", &self.conv.len())
+            .field("n_conv", &self.conv_len())
             .finish()
     }
 }
@@ -63,7 +75,10 @@ impl Clone for Block {
 
 impl Block {
     pub(super) fn empty(layout: &Layout) -> Self {
-        Self { payload: Payload::Owned(AlignedBytes::zeroed(layout.block_bytes())), conv: Vec::new() }
+        Self {
+            payload: Payload::Owned(AlignedBytes::zeroed(layout.block_bytes())),
+            conv: Conv::Owned(Vec::new()),
+        }
     }
 
     /// A full block that was kept elsewhere: its bytes are read where they lie. `conv` is the convolution state at its
@@ -76,16 +91,27 @@ impl Block {
         bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
         conv: Vec<f32>,
     ) -> Result<Self, LmError> {
-        let n_bytes = (*bytes).as_ref().len();
-        if n_bytes != layout.block_bytes() || conv.len() != layout.conv_len() {
-            return Err(LmError::State(format!(
-                "a block of {n_bytes} bytes and {} numbers of convolution state does not fit this model, which has {} and {}",
-                conv.len(),
-                layout.block_bytes(),
-                layout.conv_len()
-            )));
-        }
-        Ok(Self { payload: Payload::Shared(bytes), conv })
+        check(layout, (*bytes).as_ref().len(), conv.len())?;
+        Ok(Self { payload: Payload::Shared(bytes), conv: Conv::Owned(conv) })
+    }
+
+    /// The same with the convolution state as little-endian bytes, which are read where they lie too.
+    ///
+    /// # Errors
+    /// As [`from_parts`](Self::from_parts).
+    pub fn from_shared(
+        layout: &Layout,
+        bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        conv: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    ) -> Result<Self, LmError> {
+        let conv_bytes = (*conv).as_ref().len();
+        let whole = conv_bytes.is_multiple_of(size_of::<f32>());
+        check(
+            layout,
+            (*bytes).as_ref().len(),
+            if whole { conv_bytes / size_of::<f32>() } else { usize::MAX },
+        )?;
+        Ok(Self { payload: Payload::Shared(bytes), conv: Conv::Shared(conv) })
     }
 
     /// Keys and values of all attention layers, [`Layout::block_bytes`] long.
@@ -97,12 +123,35 @@ impl Block {
     }
 
     /// The convolution state at the block's end, (n_conv_layers, 2, n_embd). Empty while the block is not full.
-    pub fn conv(&self) -> &[f32] {
-        &self.conv
+    pub fn conv(&self) -> Cow<'_, [f32]> {
+        match &self.conv {
+            Conv::Owned(conv) => Cow::Borrowed(conv),
+            Conv::Shared(bytes) => {
+                let numbers = (**bytes).as_ref().as_chunks::<4>().0;
+                Cow::Owned(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+            }
+        }
+    }
+
+    /// Bytes held, of keys, values and convolution state.
+    pub(super) fn n_bytes(&self) -> usize {
+        let conv = match &self.conv {
+            Conv::Owned(conv) => size_of_val(&conv[..]),
+            Conv::Shared(bytes) => (**bytes).as_ref().len(),
+        };
+        self.bytes().len() + conv
+    }
+
+    /// Numbers of convolution state.
+    pub(super) fn conv_len(&self) -> usize {
+        match &self.conv {
+            Conv::Owned(conv) => conv.len(),
+            Conv::Shared(bytes) => (**bytes).as_ref().len() / size_of::<f32>(),
+        }
     }
 
     pub(super) fn seal(&mut self, conv: Vec<f32>) {
-        self.conv = conv;
+        self.conv = Conv::Owned(conv);
     }
 
     /// The bytes to write to: copied first where they are not ours.
@@ -115,4 +164,15 @@ impl Block {
             Payload::Shared(_) => unreachable!("a copy is owned"),
         }
     }
+}
+
+fn check(layout: &Layout, n_bytes: usize, conv_len: usize) -> Result<(), LmError> {
+    if n_bytes == layout.block_bytes() && conv_len == layout.conv_len() {
+        return Ok(());
+    }
+    Err(LmError::State(format!(
+        "a block of {n_bytes} bytes and {conv_len} numbers of convolution state does not fit this model, which has {} and {}",
+        layout.block_bytes(),
+        layout.conv_len()
+    )))
 }

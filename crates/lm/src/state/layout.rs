@@ -79,6 +79,12 @@ impl Layout {
         self.attention[attention_idx].0
     }
 
+    /// Bytes of a head's row of K or V, and of its 256 rows: a block is a sequence of the latter.
+    pub(super) fn strip(&self) -> (usize, usize) {
+        let row = self.head_dim * self.kv_type.bytes();
+        (row, KV_BLOCK * row)
+    }
+
     /// Where an attention layer's K starts in a block, and the length of its K (and of its V behind it).
     pub(super) fn plane(&self, attention_idx: usize) -> (usize, usize) {
         let (n_kv_heads, start) = self.attention[attention_idx];

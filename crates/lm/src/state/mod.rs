@@ -66,13 +66,58 @@ impl State {
                 self.n_tokens
             )));
         }
-        if block.bytes().len() != self.layout.block_bytes() || block.conv().len() != self.layout.conv_len() {
+        if block.bytes().len() != self.layout.block_bytes() || block.conv_len() != self.layout.conv_len() {
             return Err(LmError::State("the block belongs to another model, or is not full".to_owned()));
         }
         self.blocks.truncate(self.n_tokens / KV_BLOCK);
-        self.conv.copy_from_slice(block.conv());
+        self.conv.copy_from_slice(&block.conv());
         self.blocks.push(block);
         self.n_tokens += KV_BLOCK;
+        Ok(())
+    }
+
+    /// The convolution state after the last token, (n_conv_layers, 2, n_embd).
+    pub fn conv(&self) -> &[f32] {
+        &self.conv
+    }
+
+    /// Keys and values of the tokens behind the last full block, without the room for others: of each attention layer's
+    /// K, then V, of each head (n, head_dim). [`Layout::bytes_per_token`] for each token.
+    pub fn tail(&self) -> Vec<u8> {
+        let n = self.n_tokens % KV_BLOCK;
+        let (row, strip) = self.layout.strip();
+        let mut rows = Vec::with_capacity(n * self.layout.bytes_per_token());
+        if n > 0 {
+            for strip in self.blocks[self.n_tokens / KV_BLOCK].bytes().chunks_exact(strip) {
+                rows.extend_from_slice(&strip[..n * row]);
+            }
+        }
+        rows
+    }
+
+    /// Appends `n` tokens behind full blocks: their [`tail`](Self::tail) and the convolution state after them.
+    ///
+    /// # Errors
+    /// [`LmError::State`] where the last block is partly filled already or a length is not the layout's.
+    pub fn push_tail(&mut self, rows: &[u8], n: usize, conv: &[f32]) -> Result<(), LmError> {
+        let fits = rows.len() == n * self.layout.bytes_per_token() && conv.len() == self.layout.conv_len();
+        if !self.n_tokens.is_multiple_of(KV_BLOCK) || n == 0 || n >= KV_BLOCK || !fits {
+            return Err(LmError::State(format!(
+                "{n} tokens in {} bytes cannot follow {} tokens of this model",
+                rows.len(),
+                self.n_tokens
+            )));
+        }
+        let (row, strip) = self.layout.strip();
+        let mut block = Block::empty(&self.layout);
+        let strips = block.bytes_mut().chunks_exact_mut(strip);
+        for (strip, rows) in strips.zip(rows.chunks_exact(n * row)) {
+            strip[..rows.len()].copy_from_slice(rows);
+        }
+        self.blocks.truncate(self.n_tokens / KV_BLOCK);
+        self.blocks.push(Arc::new(block));
+        self.conv.copy_from_slice(conv);
+        self.n_tokens += n;
         Ok(())
     }
 
@@ -92,7 +137,7 @@ impl State {
             match n_tokens {
                 0 => self.conv.fill(0.0),
                 n if n.is_multiple_of(KV_BLOCK) => {
-                    self.conv.copy_from_slice(self.blocks[n / KV_BLOCK - 1].conv())
+                    self.conv.copy_from_slice(&self.blocks[n / KV_BLOCK - 1].conv())
                 }
                 n => {
                     return Err(LmError::State(format!(
@@ -108,6 +153,6 @@ impl State {
 
     /// Bytes of keys and values held, shared ones included.
     pub fn n_bytes(&self) -> usize {
-        self.blocks.iter().map(|block| block.bytes().len() + size_of_val(block.conv())).sum()
+        self.blocks.iter().map(|block| block.n_bytes()).sum()
     }
 }
