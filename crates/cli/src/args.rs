@@ -70,6 +70,11 @@ pub enum Command {
     Models(ModelsCommand),
     /// Talk to a model without documents.
     Chat(ChatArgs),
+    /// Read a folder ahead of time, so that questions about it need not.
+    Warm(WarmArgs),
+    /// What is kept of what the model read: its state, never a question or an answer.
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Check that everything docent needs is there and works.
     Doctor(DoctorArgs),
     /// Remove the index; with --all the models and caches too.
@@ -343,6 +348,56 @@ pub struct ChatArgs {
     pub repeat_penalty: Option<f32>,
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent warm --in ~/manuals                     read the folder once; Ctrl-C loses nothing, the next run goes on
+  docent warm --in ~/thesis --budget 60000       and then: docent ask --in ~/thesis --budget 60000 \"...\"")]
+pub struct WarmArgs {
+    /// Read this file or folder alone; it is indexed on the way [default: everything that was added].
+    #[arg(long = "in", value_name = "PATH")]
+    pub within: Vec<PathBuf>,
+    /// The most tokens of evidence; questions must be asked with the same [default: what suits the model].
+    #[arg(long, value_name = "N")]
+    pub budget: Option<usize>,
+    /// Model name from `docent models list`, or the path of a GGUF file [default: the best that is pulled].
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How keys and values are kept.
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Say what is kept, and how much space it takes.
+    Status {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what is kept of a document, or all of it.
+    Purge {
+        /// A document, or a folder of documents.
+        #[arg(long, value_name = "D", required_unless_present = "all")]
+        document: Option<PathBuf>,
+        /// Everything.
+        #[arg(long, conflicts_with = "document")]
+        all: bool,
+    },
+    /// Read every byte of it; what is damaged is told and removed.
+    Verify {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

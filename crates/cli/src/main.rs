@@ -46,6 +46,8 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Status(args) => commands::status::run(&Context::new(common, None)?, &args),
         Command::Models(command) => commands::models::run(&Context::new(common, None)?, command),
         Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
+        Command::Warm(args) => commands::warm::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Cache(command) => commands::cache::run(&Context::new(common, None)?, command),
         Command::Doctor(args) => commands::doctor::run(&Context::new(common, None)?, &args),
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),

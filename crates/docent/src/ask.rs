@@ -10,7 +10,7 @@ use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Place, Status, Timing, Usage};
 use crate::models::{ChosenModel, KvType, ModelChoice};
-use crate::{Error, Library, SearchOptions, Settings, locate, quote, write};
+use crate::{Error, Library, SearchOptions, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
 const N_CANDIDATES: usize = 100;
@@ -146,14 +146,13 @@ impl Library {
             hits: &hits,
             model: &model,
             engine: &engine,
-            settings: &self.settings,
             prefixes: prefixes.as_ref(),
             options,
         };
         let mut answer = if quotes {
             quote::answer(&asked, &*self.embedder()?, cancel, on_event)?
         } else {
-            write::answer(&asked, cancel, on_event)?
+            write::answer(self, &asked, cancel, on_event)?
         };
         answer.timing.retrieve_s = retrieve_s;
         answer.timing.load_s = load_s;
@@ -181,7 +180,6 @@ pub(crate) struct Asked<'a> {
     pub hits: &'a [Hit],
     pub model: &'a ChosenModel,
     pub engine: &'a Engine,
-    pub settings: &'a Settings,
     pub prefixes: Option<&'a Prefixes>,
     pub options: &'a AskOptions,
 }

@@ -75,6 +75,27 @@ pub enum Error {
     /// Running a model.
     #[error(transparent)]
     Infer(#[from] docent_infer::InferError),
+    /// Documents that were to be read whole exceed the budget.
+    #[error(
+        "these documents have {bytes} bytes of text, which is nothing or more than the {budget} tokens an answer reads; name a folder \
+         within that with --in PATH, or give a larger --budget N, here and in ask (at most {room} with this model)"
+    )]
+    TooMuchToRead {
+        /// Bytes of their text.
+        bytes: u64,
+        /// Tokens that an answer reads.
+        budget: usize,
+        /// Tokens that it could.
+        room: usize,
+    },
+    /// A model that reads single sentences has nothing to read ahead.
+    #[error(
+        "{name} chooses sentences and reads no folder whole, so there is nothing to warm; name a larger model with --model"
+    )]
+    TooSmallToWarm {
+        /// The model.
+        name: String,
+    },
     /// Something in the prefix store cannot be removed.
     #[error("cannot remove what is kept in {}: {source}", dir.display())]
     Prefixes {

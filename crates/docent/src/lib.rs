@@ -34,6 +34,7 @@ mod models;
 mod prompt;
 mod quote;
 mod settings;
+mod warm;
 mod write;
 
 pub use answer::{Answer, Citation, Place, Status, Timing, Usage};
@@ -52,3 +53,4 @@ pub use error::Error;
 pub use library::{Inventory, Library, SearchMode, SearchOptions};
 pub use models::{BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
 pub use settings::Settings;
+pub use warm::{WarmEvent, WarmOptions, Warmed};

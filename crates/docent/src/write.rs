@@ -1,13 +1,13 @@
 //! Answering in the model's own words: pack, read, generate, check.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use docent_index::{DocId, Index};
-use docent_infer::{Cancel, Event, Finish, GenerateOptions, Generated, Prompt, Sampling};
-use docent_pack::{Budget, Frame, Order, Packed, Passage};
+use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prompt, Sampling};
+use docent_pack::{Budget, Frame, Order, Packed, Passage, Reason};
 use docent_retrieve::Hit;
 
-use crate::Error;
 use crate::answer::{Answer, Citation, Status, Timing, Usage};
 use crate::ask::{AskEvent, AskOptions, Asked, SMALL_BUDGET, nearest};
 use crate::chat::template_of;
@@ -16,6 +16,7 @@ use crate::kept;
 use crate::locate::Locator;
 use crate::models::ChosenModel;
 use crate::prompt::Surroundings;
+use crate::{Error, Library};
 
 /// What suits a small model, whose writing ends in repetition: no randomness, and little room.
 const BRIEF_PENALTY: f32 = 1.1;
@@ -23,20 +24,21 @@ const BRIEF_ANSWER_TOKENS: usize = 96;
 
 /// Answers from as many passages as the model's budget holds. Its timing counts from here.
 pub(crate) fn answer(
+    library: &Library,
     asked: &Asked,
     cancel: &Cancel,
     on_event: &mut dyn FnMut(AskEvent),
 ) -> Result<Answer, Error> {
     let start = Instant::now();
     let plan = Plan::new(asked.model, asked.options);
-    let packed = pack_prompt(asked, &plan)?;
+    let (packed, hits) = pack_prompt(library, asked, &plan)?;
     on_event(AskEvent::Packed {
         prompt_tokens: packed.tokens.len(),
         n_passages: packed.passages.len(),
         n_left_out: packed.left_out.len(),
     });
     let packing_s = start.elapsed().as_secs_f64();
-    let owners = kept::owners(asked.settings, &packed, asked.hits);
+    let owners = kept::owners(&library.settings, &packed, &hits);
     let prompt = Prompt {
         tokens: &packed.tokens,
         n_frozen: packed.documents_start,
@@ -101,13 +103,68 @@ impl Plan {
     }
 }
 
-fn pack_prompt(asked: &Asked, plan: &Plan) -> Result<Packed, Error> {
-    let tokenizer = asked.engine.model().tokenizer();
-    let surroundings = Surroundings::render(template_of(asked.engine)?, tokenizer, plan.brief)?;
-    let after = |numbers: &[usize]| surroundings.after(asked.question, numbers, tokenizer);
+/// The prompt: all documents that may answer, where they fit the budget, and otherwise the best passages.
+fn pack_prompt(library: &Library, asked: &Asked, plan: &Plan) -> Result<(Packed, Vec<Hit>), Error> {
+    if !plan.brief && plan.order != Order::Relevance {
+        let whole = library.whole(asked.index, &asked.options.within, plan.budget.evidence)?;
+        if let Some(hits) = whole.map(|whole| best_first(asked.hits, whole))
+            && let Some(packed) = pack_all(asked.engine, plan, asked.question, &hits)?
+        {
+            return Ok((packed, hits));
+        }
+    }
+    let packed = pack_with(asked.engine, plan, asked.question, asked.hits, plan.order)?;
+    Ok((packed, asked.hits.to_vec()))
+}
+
+/// `whole` with what was found first, in its order, so that the ranking can be told. A text found in one copy may be there as another.
+fn best_first(found: &[Hit], whole: Vec<Hit>) -> Vec<Hit> {
+    let rank: HashMap<&str, usize> =
+        found.iter().enumerate().rev().map(|(rank, hit)| (hit.chunk.text.trim(), rank)).collect();
+    let mut ranked: Vec<(usize, Hit)> = whole
+        .into_iter()
+        .map(|hit| (rank.get(hit.chunk.text.trim()).copied().unwrap_or(usize::MAX), hit))
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, hit)| hit).collect()
+}
+
+/// All of `hits`, or none where they do not fit.
+fn pack_all(engine: &Engine, plan: &Plan, question: &str, hits: &[Hit]) -> Result<Option<Packed>, Error> {
+    let packed = pack_with(engine, plan, question, hits, Order::Canonical)?;
+    let all_fit = packed.left_out.iter().all(|left_out| left_out.reason != Reason::OverBudget);
+    Ok(all_fit.then_some(packed))
+}
+
+/// Instructions and all of `hits` as any question will find them; `None` where they do not fit.
+pub(crate) fn pack_whole(
+    engine: &Engine,
+    model: &ChosenModel,
+    options: &AskOptions,
+    hits: &[Hit],
+) -> Result<Option<Packed>, Error> {
+    pack_all(engine, &Plan::new(model, options), "", hits)
+}
+
+/// Tokens of evidence that an answer reads, and that it could.
+pub(crate) fn room(model: &ChosenModel, options: &AskOptions) -> (usize, usize) {
+    let budget = Plan::new(model, options).budget;
+    (budget.evidence, budget.context.saturating_sub(budget.reserved))
+}
+
+fn pack_with(
+    engine: &Engine,
+    plan: &Plan,
+    question: &str,
+    hits: &[Hit],
+    order: Order,
+) -> Result<Packed, Error> {
+    let tokenizer = engine.model().tokenizer();
+    let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
+    let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
     let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief };
     let plain = |text: &str| tokenizer.encode(text);
-    Ok(docent_pack::pack(&frame, passages(asked.hits), plan.budget, plan.order, &plain)?)
+    Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
 }
 
 fn passages(hits: &[Hit]) -> Vec<Passage> {

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod bench;
+pub mod cache;
 pub mod chat;
 pub mod debug;
 pub mod doctor;
@@ -13,6 +14,7 @@ pub mod profile;
 pub mod reset;
 pub mod search;
 pub mod status;
+pub mod warm;
 
 use docent::Library;
 

@@ -1,0 +1,188 @@
+//! Reading a folder ahead of time: its packed context is computed and kept, block by block.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use docent_index::{Fate, Filter, Index};
+use docent_infer::{Cancel, InferError, Prompt, SyncEvent};
+use docent_lm::LmError;
+use docent_prefix::Written;
+use docent_retrieve::Hit;
+
+use crate::ask::{AskOptions, SMALL_BUDGET};
+use crate::library::absolute;
+use crate::models::{KvType, ModelChoice};
+use crate::{Error, Library, kept, write};
+
+/// A token of text has more bytes than this only in text that nobody writes; whatever is larger cannot fit a budget.
+const MOST_BYTES_PER_TOKEN: u64 = 16;
+
+/// What to read ahead.
+#[derive(Debug, Clone)]
+pub struct WarmOptions {
+    /// Only files at or below these paths; empty means everything that was added.
+    pub within: Vec<PathBuf>,
+    /// Which model will answer.
+    pub model: ModelChoice,
+    /// How keys and values are kept.
+    pub kv_type: KvType,
+    /// The most tokens of evidence; what suits the model if none. Questions must be asked with the same.
+    pub budget: Option<usize>,
+}
+
+impl Default for WarmOptions {
+    fn default() -> Self {
+        Self { within: Vec::new(), model: ModelChoice::Best, kv_type: KvType::F16, budget: None }
+    }
+}
+
+/// What happens meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WarmEvent {
+    /// What was kept before was found.
+    Found {
+        /// Tokens that were.
+        cached: usize,
+        /// Tokens in all.
+        total: usize,
+        /// Seconds that the others will take, if enough is known to say.
+        estimate_s: Option<f64>,
+    },
+    /// Some of the rest was read.
+    Prefill {
+        /// Tokens read.
+        done: usize,
+        /// Tokens to read.
+        total: usize,
+    },
+}
+
+/// What was read ahead.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Warmed {
+    /// Documents.
+    pub n_documents: usize,
+    /// Tokens of instructions and documents.
+    pub n_tokens: usize,
+    /// Those that were kept before.
+    pub n_cached: usize,
+    /// Those that were read now.
+    pub n_prefilled: usize,
+    /// Seconds it took, until everything was on disk.
+    pub seconds: f64,
+    /// It was stopped; what was read is kept, but for the last few tokens.
+    pub interrupted: bool,
+    /// What became of it on disk.
+    pub written: Written,
+}
+
+impl Library {
+    /// Reads all documents below some paths into the prefix store, so that questions about them need not. Where it was stopped, or
+    /// killed, the next call goes on.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchToRead`] where they do not fit the budget; a missing model or index.
+    pub fn warm(
+        &self,
+        options: &WarmOptions,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(WarmEvent),
+    ) -> Result<Warmed, Error> {
+        let started = Instant::now();
+        let model = self.choose_model(&options.model)?;
+        let engine = self.engine(&model, options.kv_type)?;
+        let index = self.open_index()?;
+        if model.evidence_budget < SMALL_BUDGET {
+            return Err(Error::TooSmallToWarm { name: model.name });
+        }
+        let ask = AskOptions { budget: options.budget, ..AskOptions::default() };
+        let (budget, room) = write::room(&model, &ask);
+        let hits = self.whole(&index, &options.within, budget)?.unwrap_or_default();
+        let packed = write::pack_whole(&engine, &model, &ask, &hits)?;
+        let Some(packed) = packed.filter(|_| !hits.is_empty()) else {
+            let bytes = self.text_bytes(&index, &options.within)?;
+            return Err(Error::TooMuchToRead { bytes, budget, room });
+        };
+        let prefixes = self.prefixes(&engine);
+        let owners = kept::owners(&self.settings, &packed, &hits);
+        let n_tokens = packed.documents_end;
+        let prompt = Prompt {
+            tokens: &packed.tokens[..n_tokens],
+            n_frozen: packed.documents_start,
+            n_kept: n_tokens,
+            owners: &owners,
+        };
+        let mut warmed = Warmed { n_tokens, ..Warmed::default() };
+        warmed.n_documents = hits.iter().map(|hit| hit.chunk.doc).collect::<HashSet<_>>().len();
+        let synced = engine.session().sync_kept(engine.model(), &prompt, prefixes.as_ref(), &mut |event| {
+            match event {
+                SyncEvent::Found { n_cached, estimate_s } => {
+                    warmed.n_cached = n_cached;
+                    on_event(WarmEvent::Found { cached: n_cached, total: n_tokens, estimate_s });
+                }
+                SyncEvent::Prefill { n_done, n_total } => {
+                    warmed.n_prefilled = n_done;
+                    on_event(WarmEvent::Prefill { done: n_done, total: n_total });
+                }
+                SyncEvent::Filled(block) => self.prefix_store.keep(block),
+            }
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        match synced {
+            Ok(_) => {}
+            Err(InferError::Model(LmError::Cancelled)) => warmed.interrupted = true,
+            Err(error) => return Err(error.into()),
+        }
+        warmed.written = self.prefix_store.flush();
+        warmed.seconds = started.elapsed().as_secs_f64();
+        Ok(warmed)
+    }
+
+    /// All passages below `within` in canonical order, a text that several documents have once; `None` where they cannot fit
+    /// `budget` tokens.
+    pub(crate) fn whole(
+        &self,
+        index: &Index,
+        within: &[PathBuf],
+        budget: usize,
+    ) -> Result<Option<Vec<Hit>>, Error> {
+        if self.text_bytes(index, within)? > budget as u64 * MOST_BYTES_PER_TOKEN {
+            return Ok(None);
+        }
+        let snapshot = index.snapshot()?;
+        let mut hits = Vec::new();
+        for file in snapshot.files(&filter(within))?.into_iter().filter(|file| file.fate == Fate::Indexed) {
+            for (id, _) in snapshot.chunks_of(file.id)? {
+                let chunk = snapshot.chunk(id)?;
+                hits.push(Hit {
+                    chunk,
+                    score: 0.0,
+                    lexical_rank: None,
+                    vector_rank: None,
+                    lexical_score: None,
+                    vector_score: None,
+                });
+            }
+        }
+        hits.sort_by(|a, b| {
+            let key = |hit: &Hit| (hit.chunk.path.clone(), hit.chunk.span.start, hit.chunk.span.end);
+            key(a).cmp(&key(b))
+        });
+        let mut seen = HashSet::new();
+        hits.retain(|hit| seen.insert(hit.chunk.text.trim().to_owned()));
+        Ok(Some(hits))
+    }
+
+    /// Bytes of text below `within`.
+    fn text_bytes(&self, index: &Index, within: &[PathBuf]) -> Result<u64, Error> {
+        let files = index.snapshot()?.files(&filter(within))?;
+        Ok(files.iter().filter(|file| file.fate == Fate::Indexed).map(|file| file.n_bytes_text).sum())
+    }
+}
+
+fn filter(within: &[PathBuf]) -> Filter {
+    let under: Vec<PathBuf> = within.iter().map(|path| absolute(path)).collect();
+    Filter { remembered_only: under.is_empty(), under }
+}
