@@ -144,6 +144,9 @@ pub enum Isa {
 pub enum Kv {
     F32,
     F16,
+    /// Half the memory, less exact.
+    #[value(name = "q8_0")]
+    Q8_0,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

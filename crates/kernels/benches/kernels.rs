@@ -19,7 +19,7 @@ use std::time::Instant;
 use common::Random;
 use docent_kernels::{
     AttentionShape, BlockFormat, ExpertMatrix, Isa, KV_BLOCK, Kernels, KvBlockRef, KvType, KvView, Matrix,
-    Settings, store_kv,
+    Settings, store_keys, store_values,
 };
 use limits::Limits;
 
@@ -63,7 +63,10 @@ fn main() {
     let kernels = Kernels::new(settings).expect("kernels");
     println!("{:?}, {} threads", kernels.isa(), kernels.settings().n_threads);
     let limits = LIMITS.get_or_init(|| Limits::measure(kernels.settings().n_threads));
-    println!("int8 products {:.0} Gop/s, memory {:.1} GB/s", limits.int8, limits.memory);
+    println!(
+        "int8 products {:.0} Gop/s, f32 products {:.0}, memory {:.1} GB/s",
+        limits.int8, limits.f32, limits.memory
+    );
     type Run = fn(&Kernels);
     let all: [(&str, Run); 5] = [
         ("matmul", matmul),
@@ -96,12 +99,23 @@ fn seconds(mut call: impl FnMut()) -> (f64, f64) {
     (runs[0], runs[runs.len() / 2])
 }
 
-fn report(what: &str, (best, median): (f64, f64), operations: f64, bytes: f64) {
+/// What an operation's arithmetic is held against.
+#[derive(Clone, Copy)]
+enum Bound {
+    Int8,
+    F32,
+}
+
+fn report(what: &str, (best, median): (f64, f64), operations: f64, bytes: f64, bound: Bound) {
     let (speed, read) = (operations / best / 1e9, bytes / best / 1e9);
     let limits = LIMITS.get_or_init(|| Limits::measure(1));
+    let (limit, name) = match bound {
+        Bound::Int8 => (limits.int8, "int8"),
+        Bound::F32 => (limits.f32, "f32"),
+    };
     println!(
-        "{what:44} best {speed:7.1} Gop/s ({:3.0} % of int8) {read:6.2} GB/s ({:3.0} %)   median {:7.1} Gop/s {:6.2} GB/s   {:9.1} us",
-        100.0 * speed / limits.int8,
+        "{what:44} best {speed:7.1} Gop/s ({:3.0} % of {name}) {read:6.2} GB/s ({:3.0} %)   median {:7.1} Gop/s {:6.2} GB/s   {:9.1} us",
+        100.0 * speed / limit,
         100.0 * read / limits.memory,
         operations / median / 1e9,
         bytes / median / 1e9,
@@ -138,7 +152,17 @@ fn matmul(kernels: &Kernels) {
                 kernels.matmul(Matrix::new(format, n_rows, n_cols, bytes).expect("shape"), &x, &mut out);
             });
             let operations = 2.0 * (n * n_rows * n_cols) as f64;
-            report(&format!("{format:?} {n_rows} x {n_cols}, {n} rows"), time, operations, one.len() as f64);
+            let bound = match format {
+                BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => Bound::F32,
+                _ => Bound::Int8,
+            };
+            report(
+                &format!("{format:?} {n_rows} x {n_cols}, {n} rows"),
+                time,
+                operations,
+                one.len() as f64,
+                bound,
+            );
         }
     }
 }
@@ -168,23 +192,38 @@ fn experts(kernels: &Kernels) {
         });
         let operations = 2.0 * (n * n_used * 3 * d * d_hidden) as f64;
         let bytes = ((n * n_used).min(n_experts) * d * d_hidden) as f64 * (2.0 * 144.0 + 210.0) / 256.0;
-        report(&format!("32 experts of 1792, 4 used, {n} rows"), time, operations, bytes);
+        report(&format!("32 experts of 1792, 4 used, {n} rows"), time, operations, bytes, Bound::Int8);
     }
 }
 
 /// Attention of `n` queries after `depth` tokens, over as many layers' KV as exceed the caches.
-fn attend(kernels: &Kernels, (n_heads, n_kv_heads, head_dim): (usize, usize, usize), depth: usize, n: usize) {
+fn attend(
+    kernels: &Kernels,
+    kv_type: KvType,
+    (n_heads, n_kv_heads, head_dim): (usize, usize, usize),
+    depth: usize,
+    n: usize,
+) {
     let mut random = Random::new(3);
     let n_tokens = depth + n;
-    let size = KvType::F16.block_bytes(n_kv_heads, head_dim);
+    let size = kv_type.block_bytes(n_kv_heads, head_dim);
     let layer = size * n_tokens.div_ceil(KV_BLOCK);
     let n_layers = if n <= 16 { (CYCLE / 2 / layer).max(1) } else { 1 };
-    let mut block = vec![0; size];
     let rows = random.floats(KV_BLOCK * n_kv_heads * head_dim);
-    store_kv(KvType::F16, &mut block, n_kv_heads, head_dim, 0, &rows);
-    let stored: Vec<[Vec<u8>; 2]> =
-        (0..n_layers * n_tokens.div_ceil(KV_BLOCK)).map(|_| [block.clone(), block.clone()]).collect();
-    let refs: Vec<KvBlockRef<'_>> = stored.iter().map(|[k, v]| KvBlockRef { k, v }).collect();
+    // As the model keeps them: K and V of a block behind each other, from a cache line on.
+    let n_blocks = n_layers * n_tokens.div_ceil(KV_BLOCK);
+    let mut stored = vec![0u8; n_blocks * 2 * size + 64];
+    let start = stored.as_ptr().align_offset(64);
+    for block in stored[start..].chunks_exact_mut(2 * size) {
+        let (k, v) = block.split_at_mut(size);
+        store_keys(kv_type, k, n_kv_heads, head_dim, 0, &rows);
+        store_values(kv_type, v, n_kv_heads, head_dim, 0, &rows);
+    }
+    let refs: Vec<KvBlockRef<'_>> = stored[start..]
+        .chunks_exact(2 * size)
+        .map(|block| block.split_at(size))
+        .map(|(k, v)| KvBlockRef { k, v })
+        .collect();
     let q = random.floats(n * n_heads * head_dim);
     let mut out = vec![0.0; q.len()];
     let shape = AttentionShape { n_heads, n_kv_heads, head_dim, scale: 0.125 };
@@ -192,30 +231,34 @@ fn attend(kernels: &Kernels, (n_heads, n_kv_heads, head_dim): (usize, usize, usi
     let time = seconds(|| {
         let blocks = &refs[at * n_tokens.div_ceil(KV_BLOCK)..][..n_tokens.div_ceil(KV_BLOCK)];
         at = (at + 1) % n_layers;
-        kernels.attention(&q, &KvView { kv_type: KvType::F16, blocks, n_tokens }, shape, depth, &mut out);
+        kernels.attention(&q, &KvView { kv_type, blocks, n_tokens }, shape, depth, &mut out);
     });
     let pairs = n as f64 * (depth as f64 + n as f64 / 2.0);
-    let bytes = (n_tokens * n_kv_heads * head_dim * 4) as f64;
-    let what = format!("attention {n_heads}/{n_kv_heads} x {head_dim}, {n} rows after {depth}");
-    report(&what, time, 4.0 * pairs * (n_heads * head_dim) as f64, bytes);
+    let bytes = (n_tokens * 2 * size / KV_BLOCK) as f64;
+    let what = format!("attention {n_heads}/{n_kv_heads} x {head_dim} {kv_type:?}, {n} rows after {depth}");
+    report(&what, time, 4.0 * pairs * (n_heads * head_dim) as f64, bytes, Bound::F32);
 }
 
 fn attention(kernels: &Kernels) {
     for (n, depth) in [(512, 0), (512, 8192), (64, 8192), (16, 8192), (512, 32768)] {
-        attend(kernels, (32, 8, 64), depth, n);
+        attend(kernels, KvType::F16, (32, 8, 64), depth, n);
     }
     for (n, depth) in [(512, 0), (512, 1024)] {
-        attend(kernels, (9, 3, 64), depth, n);
+        attend(kernels, KvType::F16, (9, 3, 64), depth, n);
+    }
+    for (n, depth) in [(512, 8192), (64, 8192)] {
+        attend(kernels, KvType::Q8_0, (32, 8, 64), depth, n);
     }
 }
 
 fn decode_attention(kernels: &Kernels) {
     for depth in [256, 2048, 8192, 32768] {
-        attend(kernels, (32, 8, 64), depth, 1);
+        attend(kernels, KvType::F16, (32, 8, 64), depth, 1);
+        attend(kernels, KvType::Q8_0, (32, 8, 64), depth, 1);
     }
     for depth in [256, 2048] {
-        attend(kernels, (9, 3, 64), depth, 1);
-        attend(kernels, (14, 2, 64), depth, 1);
+        attend(kernels, KvType::F16, (9, 3, 64), depth, 1);
+        attend(kernels, KvType::F16, (14, 2, 64), depth, 1);
     }
 }
 
@@ -227,12 +270,12 @@ fn rows(kernels: &Kernels) {
         let bytes = (8 * n * width) as f64;
         let weight = random.floats(width);
         let time = seconds(|| kernels.rms_norm(&x, &weight, 1e-5, &mut out));
-        report(&format!("rms_norm {n} x {width}"), time, 0.0, bytes);
+        report(&format!("rms_norm {n} x {width}"), time, 0.0, bytes, Bound::F32);
         let time = seconds(|| kernels.swiglu(&mut out, &x));
-        report(&format!("swiglu {n} x {width}"), time, 0.0, bytes);
+        report(&format!("swiglu {n} x {width}"), time, 0.0, bytes, Bound::F32);
         let (bcx, kernel) = (random.floats(3 * n * width), random.floats(3 * width));
         let mut state = vec![0.0; 2 * width];
         let time = seconds(|| kernels.short_conv(&bcx, &kernel, &mut state, &mut out));
-        report(&format!("short_conv {n} x {width}"), time, 0.0, 2.0 * bytes);
+        report(&format!("short_conv {n} x {width}"), time, 0.0, 2.0 * bytes, Bound::F32);
     }
 }

@@ -2,19 +2,22 @@
 //!
 //! Per block of 256 keys a query row gets (max, sum, weighted values) of its own; the blocks of a row are merged in
 //! order, wherever they were computed. So prefill and decode, any cut and any number of threads give the same bits.
+//! Weights are powers of two: log2(e) is part of the factor on the queries.
 //!
 //! ```text
 //! for each group of tokens, for each KV head:      an item; rows = tokens x query heads that share the KV head
 //!   for each block up to the last position:
-//!     read K transposed and V as floats once       (used by all rows)
-//!     attend rows; merge into the running result
+//!     make floats of K and V once                  (used by all rows)
+//!     for each panel of 12 rows:                   attend, merge into the running result
 //!   divide by the sum
 //! ```
 //!
-//! One token's rows use a block only once, so they take it as it is stored (`attend_one`), where the instruction set can.
+//! One panel uses a block only once, so it takes it as it is stored (`attend_stored`), where the instruction set can.
 //!
 //! With few rows there are too few such items for the threads: then an item is one block of one KV head, the results
-//! of up to [`BLOCKS_AT_ONCE`] blocks are kept apart, and merged in order afterwards.
+//! of some blocks are kept apart, and merged in order afterwards.
+
+use std::ops::Range;
 
 use crate::arch::plain::{BlockResult, HeadBlock, StoredBlock};
 use crate::kernels::Kernels;
@@ -22,16 +25,18 @@ use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
 use crate::{KV_BLOCK, KvView};
 
-/// Tokens whose queries share one reading of a block's keys: reading costs 2 % of the arithmetic by then, and the
-/// running results of a group stay in the second-level cache.
-const TOKENS_AT_ONCE: usize = 64;
+/// Tokens whose queries share one reading of a block: as many as leave every thread several items. Beyond 128
+/// the running results of a group would crowd the second-level cache; below 32 reading a block is felt.
+const TOKENS_AT_ONCE: [usize; 3] = [128, 64, 32];
 
-/// Blocks whose results are kept apart before they are merged, when blocks are shared out over threads.
-const BLOCKS_AT_ONCE: usize = 32;
+/// Items that each thread should have, so that a thread that is held up does not hold up the others for long.
+const ITEMS_PER_THREAD: usize = 6;
 
-/// Rows of one token up to which converting a block costs more than using it: with 7 (of a key head) converting first
-/// was as fast, with 4 a third slower.
-const FEW_ROWS: usize = 6;
+/// Tokens at once, when blocks are shared out over threads.
+const TOKENS_BY_BLOCKS: usize = 32;
+
+/// Bytes of blocks' results that are kept apart before they are merged.
+const BYTES_APART: usize = 2 << 20;
 
 /// Query rows attended together (24 sums, two vectors and a broadcast fill 32 registers).
 const PANEL: usize = 12;
@@ -49,16 +54,39 @@ pub struct AttentionShape {
     pub scale: f32,
 }
 
+/// Floats that start on a cache line: what is read a register at a time would straddle two otherwise.
+#[derive(Default)]
+struct Lines {
+    floats: Vec<f32>,
+}
+
+impl Lines {
+    /// Room for `n` floats, with what was there before.
+    fn room(&mut self, n: usize) -> &mut [f32] {
+        if self.floats.len() < n + 16 {
+            self.floats.resize(n + 16, 0.0);
+        }
+        let start = self.floats.as_ptr().align_offset(64).min(16);
+        &mut self.floats[start..start + n]
+    }
+}
+
 /// A worker's room for attention.
 #[derive(Default)]
 pub(crate) struct AttentionScratch {
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    queries: Vec<f32>,
-    weights: Vec<f32>,
-    limits: Vec<u32>,
-    block: Results,
+    queries: Lines,
+    block: BlockScratch,
     running: Results,
+}
+
+/// Room for one block.
+#[derive(Default)]
+struct BlockScratch {
+    keys: Lines,
+    values: Lines,
+    weights: Lines,
+    limits: Vec<u32>,
+    panel: Results,
 }
 
 /// (max, sum, weighted values) of rows.
@@ -66,27 +94,42 @@ pub(crate) struct AttentionScratch {
 struct Results {
     max: Vec<f32>,
     sum: Vec<f32>,
-    values: Vec<f32>,
+    values: Lines,
 }
 
 impl Results {
-    /// Room for `n` rows, as before the first block.
-    fn reset(&mut self, n: usize, stride: usize) {
-        self.max.clear();
-        self.max.resize(n, f32::NEG_INFINITY);
-        self.sum.clear();
+    /// Room for `n` rows of anything.
+    fn room(&mut self, n: usize, stride: usize) -> BlockResult<'_> {
+        self.max.resize(n, 0.0);
         self.sum.resize(n, 0.0);
-        self.values.clear();
-        self.values.resize(n * stride, 0.0);
+        BlockResult { max: &mut self.max, sum: &mut self.sum, values: self.values.room(n * stride) }
     }
 
-    fn rows(&mut self, rows: std::ops::Range<usize>, stride: usize) -> BlockResult<'_> {
-        BlockResult {
-            max: &mut self.max[rows.clone()],
-            sum: &mut self.sum[rows.clone()],
-            values: &mut self.values[rows.start * stride..rows.end * stride],
-        }
+    /// Room for `n` rows, as before the first block.
+    fn start(&mut self, n: usize, stride: usize) -> BlockResult<'_> {
+        let room = self.room(n, stride);
+        room.max.fill(f32::NEG_INFINITY);
+        room.sum.fill(0.0);
+        room.values.fill(0.0);
+        room
     }
+}
+
+/// Some of the rows.
+fn rows_of<'a>(results: &'a mut BlockResult<'_>, rows: Range<usize>, stride: usize) -> BlockResult<'a> {
+    BlockResult {
+        max: &mut results.max[rows.clone()],
+        sum: &mut results.sum[rows.clone()],
+        values: &mut results.values[rows.start * stride..rows.end * stride],
+    }
+}
+
+/// The query rows of some tokens for one KV head, and what they look at.
+struct Rows<'a> {
+    tokens: Range<usize>,
+    head: usize,
+    /// Scaled, in panels of up to 12 rows: (head_dim, rows).
+    queries: &'a [f32],
 }
 
 /// One call's arguments with what follows from them.
@@ -137,53 +180,34 @@ impl Kernels {
             let n_keys = (first_pos + n) as f64 / KV_BLOCK as f64;
             Work { bytes: n_keys * 2.0 * size as f64, operations: n_pairs * 4.0 * width as f64 }
         });
-        let n_items = n.div_ceil(TOKENS_AT_ONCE) * n_kv_heads;
-        if n_items >= 4 * self.pool.n_threads() || n_items.is_multiple_of(self.pool.n_threads()) {
-            call.by_groups(out);
-        } else {
-            call.by_blocks(out);
+        let n_threads = self.pool.n_threads();
+        let n_items = |tokens: usize| n.div_ceil(tokens) * n_kv_heads;
+        let enough = |tokens: &usize| n_threads == 1 || n_items(*tokens) >= ITEMS_PER_THREAD * n_threads;
+        match TOKENS_AT_ONCE.into_iter().find(enough) {
+            Some(tokens) => call.by_groups(tokens, out),
+            None => call.by_blocks(out),
         }
     }
 }
 
 impl Call<'_> {
     /// Items are (group of tokens, KV head), late positions first: they see the most keys.
-    fn by_groups(&self, out: &mut [f32]) {
-        let n_groups = self.n.div_ceil(TOKENS_AT_ONCE);
+    fn by_groups(&self, tokens_at_once: usize, out: &mut [f32]) {
+        let n_groups = self.n.div_ceil(tokens_at_once);
         let out = SharedOut::new(out);
         self.kernels.pool.run(n_groups * self.shape.n_kv_heads, &|worker, items| {
             let mut scratch = self.kernels.scratch(worker);
-            let scratch = &mut scratch.attention;
+            let AttentionScratch { queries, block: block_scratch, running } = &mut scratch.attention;
             while let Some(item) = items.take(worker) {
-                let first = (n_groups - 1 - item / self.shape.n_kv_heads) * TOKENS_AT_ONCE;
-                let tokens = first..self.n.min(first + TOKENS_AT_ONCE);
+                let first = (n_groups - 1 - item / self.shape.n_kv_heads) * tokens_at_once;
+                let tokens = first..self.n.min(first + tokens_at_once);
                 let head = item % self.shape.n_kv_heads;
-                let n_rows = tokens.len() * self.per_kv_head;
-                self.gather_queries(tokens.clone(), head, &mut scratch.queries);
-                scratch.running.reset(n_rows, self.stride);
-                let n_keys = self.first_pos + tokens.end;
-                for block in 0..n_keys.div_ceil(KV_BLOCK) {
-                    scratch.block.reset(n_rows, self.stride);
-                    let mut results = std::mem::take(&mut scratch.block);
-                    self.attend_block(
-                        tokens.clone(),
-                        head,
-                        block,
-                        scratch,
-                        &mut results.rows(0..n_rows, self.stride),
-                    );
-                    let mut running = scratch.running.rows(0..n_rows, self.stride);
-                    // SAFETY: the table proves its target features.
-                    unsafe {
-                        (self.kernels.dispatch.merge)(
-                            &mut running,
-                            &results.rows(0..n_rows, self.stride),
-                            self.stride,
-                        );
-                    }
-                    scratch.block = results;
+                let rows = self.gather(tokens.clone(), head, queries);
+                let mut running = running.start(tokens.len() * self.per_kv_head, self.stride);
+                for block in 0..(self.first_pos + tokens.end).div_ceil(KV_BLOCK) {
+                    self.attend_block::<true>(&rows, block, block_scratch, &mut running);
                 }
-                self.write(tokens, head, &scratch.running, 0, &out);
+                self.write(tokens, head, &running, &out);
             }
         });
     }
@@ -191,57 +215,65 @@ impl Call<'_> {
     /// Items are (block, KV head); for few rows of many positions.
     fn by_blocks(&self, out: &mut [f32]) {
         let (n_kv_heads, stride) = (self.shape.n_kv_heads, self.stride);
-        for first in (0..self.n).step_by(TOKENS_AT_ONCE) {
-            let tokens = first..self.n.min(first + TOKENS_AT_ONCE);
+        let (mut running, mut apart) = (Results::default(), Results::default());
+        for first in (0..self.n).step_by(TOKENS_BY_BLOCKS) {
+            let tokens = first..self.n.min(first + TOKENS_BY_BLOCKS);
             let n_rows = tokens.len() * self.per_kv_head;
             let n_blocks = (self.first_pos + tokens.end).div_ceil(KV_BLOCK);
-            let mut running = Results::default();
-            running.reset(n_rows * n_kv_heads, stride);
-            let mut apart = Results::default();
-            for wave in (0..n_blocks).step_by(BLOCKS_AT_ONCE) {
-                let blocks = wave..n_blocks.min(wave + BLOCKS_AT_ONCE);
-                apart.reset(blocks.len() * n_kv_heads * n_rows, stride);
-                let (max, sum) = (SharedOut::new(&mut apart.max), SharedOut::new(&mut apart.sum));
-                let values = SharedOut::new(&mut apart.values);
-                self.kernels.pool.run(blocks.len() * n_kv_heads, &|worker, items| {
-                    let mut scratch = self.kernels.scratch(worker);
-                    let scratch = &mut scratch.attention;
-                    while let Some(item) = items.take(worker) {
-                        let (block, head) = (wave + item / n_kv_heads, item % n_kv_heads);
-                        self.gather_queries(tokens.clone(), head, &mut scratch.queries);
-                        // SAFETY: each item writes its own rows and one worker took it.
-                        let mut result = unsafe {
-                            BlockResult {
-                                max: max.part(item * n_rows, n_rows),
-                                sum: sum.part(item * n_rows, n_rows),
-                                values: values.part(item * n_rows * stride, n_rows * stride),
-                            }
-                        };
-                        self.attend_block(tokens.clone(), head, block, scratch, &mut result);
-                    }
-                });
+            let mut running = running.start(n_rows * n_kv_heads, stride);
+            let blocks_at_once = (BYTES_APART / (4 * n_kv_heads * n_rows * stride)).max(4);
+            for wave in (0..n_blocks).step_by(blocks_at_once) {
+                let blocks = wave..n_blocks.min(wave + blocks_at_once);
+                let mut apart = apart.room(blocks.len() * n_kv_heads * n_rows, stride);
+                self.attend_apart(tokens.clone(), blocks.clone(), &mut apart);
                 for item in 0..blocks.len() * n_kv_heads {
                     let head = item % n_kv_heads;
-                    let block = apart.rows(item * n_rows..(item + 1) * n_rows, stride);
-                    let mut running = running.rows(head * n_rows..(head + 1) * n_rows, stride);
+                    let block = rows_of(&mut apart, item * n_rows..(item + 1) * n_rows, stride);
+                    let mut running = rows_of(&mut running, head * n_rows..(head + 1) * n_rows, stride);
                     // SAFETY: the table proves its target features.
                     unsafe { (self.kernels.dispatch.merge)(&mut running, &block, stride) };
                 }
             }
             let out = SharedOut::new(out);
             for head in 0..n_kv_heads {
-                self.write(tokens.clone(), head, &running, head * n_rows, &out);
+                let results = rows_of(&mut running, head * n_rows..(head + 1) * n_rows, stride);
+                self.write(tokens.clone(), head, &results, &out);
             }
         }
     }
 
-    /// The queries of `tokens` that read KV head `head`, scaled. Rows are (tokens, per_kv_head); each panel of 12 of them
-    /// is stored (head_dim, rows), so that a kernel reads it in one stream.
-    fn gather_queries(&self, tokens: std::ops::Range<usize>, head: usize, queries: &mut Vec<f32>) {
-        let AttentionShape { n_heads, head_dim, scale, .. } = self.shape;
+    /// The results of `tokens` for each of `blocks` and each KV head: (blocks, n_kv_heads, rows).
+    fn attend_apart(&self, tokens: Range<usize>, blocks: Range<usize>, apart: &mut BlockResult<'_>) {
+        let (n_kv_heads, stride) = (self.shape.n_kv_heads, self.stride);
         let n_rows = tokens.len() * self.per_kv_head;
-        queries.resize(n_rows * head_dim, 0.0);
-        for (panel, queries) in queries.chunks_mut(PANEL * head_dim).enumerate() {
+        let (max, sum) = (SharedOut::new(apart.max), SharedOut::new(apart.sum));
+        let values = SharedOut::new(apart.values);
+        self.kernels.pool.run(blocks.len() * n_kv_heads, &|worker, items| {
+            let mut scratch = self.kernels.scratch(worker);
+            let AttentionScratch { queries, block: block_scratch, .. } = &mut scratch.attention;
+            while let Some(item) = items.take(worker) {
+                let (block, head) = (blocks.start + item / n_kv_heads, item % n_kv_heads);
+                let rows = self.gather(tokens.clone(), head, queries);
+                // SAFETY: each item writes its own rows and one worker took it.
+                let mut result = unsafe {
+                    BlockResult {
+                        max: max.part(item * n_rows, n_rows),
+                        sum: sum.part(item * n_rows, n_rows),
+                        values: values.part(item * n_rows * stride, n_rows * stride),
+                    }
+                };
+                self.attend_block::<false>(&rows, block, block_scratch, &mut result);
+            }
+        });
+    }
+
+    /// The queries of `tokens` that read KV head `head`, scaled for powers of two. Rows are (tokens, per_kv_head); each
+    /// panel of 12 of them is stored (head_dim, rows), so that a kernel reads it in one stream.
+    fn gather<'a>(&self, tokens: Range<usize>, head: usize, room: &'a mut Lines) -> Rows<'a> {
+        let AttentionShape { n_heads, head_dim, scale, .. } = self.shape;
+        let scale = scale * std::f32::consts::LOG2_E;
+        let room = room.room(tokens.len() * self.per_kv_head * head_dim);
+        for (panel, queries) in room.chunks_mut(PANEL * head_dim).enumerate() {
             let n_panel = queries.len() / head_dim;
             for row in 0..n_panel {
                 let (token, query_head) = self.token_and_head(panel * PANEL + row);
@@ -252,6 +284,7 @@ impl Call<'_> {
                 }
             }
         }
+        Rows { tokens, head, queries: room }
     }
 
     /// Which token and which of the query heads of a KV head a row is.
@@ -259,79 +292,97 @@ impl Call<'_> {
         (row / self.per_kv_head, row % self.per_kv_head)
     }
 
-    /// One block's result for the gathered queries of `tokens`.
-    fn attend_block(
+    /// One block's result for `rows`: put into `result`, or merged with it.
+    fn attend_block<const MERGE: bool>(
         &self,
-        tokens: std::ops::Range<usize>,
-        head: usize,
+        rows: &Rows<'_>,
         block: usize,
-        scratch: &mut AttentionScratch,
+        scratch: &mut BlockScratch,
         result: &mut BlockResult<'_>,
     ) {
         let (head_dim, stride, dispatch) = (self.shape.head_dim, self.stride, &self.kernels.dispatch);
+        let BlockScratch { keys, values, weights, limits, panel } = scratch;
+        let weights = weights.room(PANEL * KV_BLOCK);
         let start = block * KV_BLOCK;
-        let limit_of = |token: usize| (self.first_pos + token + 1).saturating_sub(start).min(KV_BLOCK);
-        let n_keys = limit_of(tokens.end - 1);
-        let size = KV_BLOCK * head_dim * self.kv.kv_type.bytes();
+        let limit_of = |token: usize| (self.first_pos + token + 1).saturating_sub(start).min(KV_BLOCK) as u32;
+        limits.clear();
+        for token in rows.tokens.clone() {
+            limits.extend(std::iter::repeat_n(limit_of(token), self.per_kv_head));
+        }
+        let n_keys = limits.last().map_or(0, |&limit| limit as usize);
+        let (kv_type, n_rows) = (self.kv.kv_type, limits.len());
+        let size = kv_type.block_bytes(1, head_dim);
         let stored = &self.kv.blocks[block];
-        let (k, v) = (&stored.k[head * size..][..size], &stored.v[head * size..][..size]);
-        scratch.weights.resize(PANEL * KV_BLOCK, 0.0);
-        if tokens.len() == 1 && self.per_kv_head <= FEW_ROWS {
-            let kv_type = self.kv.kv_type;
-            let block = StoredBlock { kv_type, head_dim, stride, keys: k, values: v, n_keys };
-            // SAFETY: the table proves its target features.
-            let done =
-                unsafe { (dispatch.attend_one)(&block, &scratch.queries, &mut scratch.weights, result) };
-            if done {
-                return;
-            }
-        }
-        scratch.keys.resize(head_dim * KV_BLOCK, 0.0);
-        scratch.values.resize(KV_BLOCK * stride, 0.0);
-        // SAFETY: the table proves its target features.
-        let finite = unsafe {
-            (dispatch.load_keys)(self.kv.kv_type, k, head_dim, n_keys, &mut scratch.keys);
-            (dispatch.load_values)(self.kv.kv_type, v, head_dim, n_keys, stride, &mut scratch.values)
+        let stored = StoredBlock {
+            kv_type,
+            head_dim,
+            stride,
+            keys: &stored.k[rows.head * size..][..size],
+            values: &stored.v[rows.head * size..][..size],
+            n_keys,
         };
-        let floats = HeadBlock { head_dim, stride, keys: &scratch.keys, values: &scratch.values, finite };
-        scratch.limits.clear();
-        for token in tokens {
-            scratch.limits.extend(std::iter::repeat_n(limit_of(token) as u32, self.per_kv_head));
-        }
-        let n_rows = scratch.limits.len();
-        for first in (0..n_rows).step_by(PANEL) {
-            let rows = first..n_rows.min(first + PANEL);
-            let mut result = BlockResult {
-                max: &mut result.max[rows.clone()],
-                sum: &mut result.sum[rows.clone()],
-                values: &mut result.values[rows.start * stride..rows.end * stride],
-            };
-            let queries = &scratch.queries[rows.start * head_dim..rows.end * head_dim];
-            // SAFETY: the table proves its target features.
-            unsafe {
-                (dispatch.attend)(&floats, queries, &scratch.limits[rows], &mut scratch.weights, &mut result);
+        // What a panel's attention gives goes to its rows of `result`, or is merged with them.
+        let mut put = |rows: Range<usize>, attend: &mut dyn FnMut(&mut BlockResult<'_>) -> bool| {
+            let mut result = rows_of(result, rows.clone(), stride);
+            if !MERGE {
+                return attend(&mut result);
             }
+            let mut fresh = panel.room(rows.len(), stride);
+            let done = attend(&mut fresh);
+            if done {
+                // SAFETY: the table proves its target features.
+                unsafe { (dispatch.merge)(&mut result, &fresh, stride) };
+            }
+            done
+        };
+        let one_panel = n_rows <= PANEL && limits[0] as usize == n_keys;
+        let mut as_stored = |result: &mut BlockResult<'_>| {
+            // SAFETY: the table proves its target features.
+            unsafe { (dispatch.attend_stored)(&stored, rows.queries, weights, result) }
+        };
+        if one_panel && put(0..n_rows, &mut as_stored) {
+            return;
+        }
+        let floats = self.load(&stored, keys, values);
+        for first in (0..n_rows).step_by(PANEL) {
+            let panel = first..n_rows.min(first + PANEL);
+            let queries = &rows.queries[panel.start * head_dim..panel.end * head_dim];
+            put(panel.clone(), &mut |result| {
+                // SAFETY: the table proves its target features.
+                unsafe { (dispatch.attend)(&floats, queries, &limits[panel.clone()], weights, result) };
+                true
+            });
         }
     }
 
-    /// Divides by the sums and writes the rows of `tokens` of KV head `head`, which start at `first_row` of `results`.
-    fn write(
+    /// Makes floats of a block.
+    fn load<'a>(
         &self,
-        tokens: std::ops::Range<usize>,
-        head: usize,
-        results: &Results,
-        first_row: usize,
-        out: &SharedOut<'_, f32>,
-    ) {
+        stored: &StoredBlock<'_>,
+        keys: &'a mut Lines,
+        values: &'a mut Lines,
+    ) -> HeadBlock<'a> {
+        let StoredBlock { kv_type, head_dim, stride, n_keys, .. } = *stored;
+        let (keys, values) = (keys.room(head_dim * KV_BLOCK), values.room(KV_BLOCK * stride));
+        let dispatch = &self.kernels.dispatch;
+        // SAFETY: the table proves its target features.
+        let finite = unsafe {
+            (dispatch.load_keys)(kv_type, stored.keys, head_dim, n_keys, keys);
+            (dispatch.load_values)(kv_type, stored.values, head_dim, n_keys, stride, values)
+        };
+        HeadBlock { head_dim, stride, keys, values, finite }
+    }
+
+    /// Divides by the sums and writes the rows of `tokens` of KV head `head`.
+    fn write(&self, tokens: Range<usize>, head: usize, results: &BlockResult<'_>, out: &SharedOut<'_, f32>) {
         let AttentionShape { n_heads, head_dim, .. } = self.shape;
         for row in 0..tokens.len() * self.per_kv_head {
             let (token, query_head) = self.token_and_head(row);
             let at = ((tokens.start + token) * n_heads + head * self.per_kv_head + query_head) * head_dim;
             // SAFETY: heads of tokens are apart, and each is written by one item.
             let out = unsafe { out.part(at, head_dim) };
-            let values = &results.values[(first_row + row) * self.stride..][..head_dim];
-            for (out, value) in out.iter_mut().zip(values) {
-                *out = value / results.sum[first_row + row];
+            for (out, value) in out.iter_mut().zip(&results.values[row * self.stride..][..head_dim]) {
+                *out = value / results.sum[row];
             }
         }
     }

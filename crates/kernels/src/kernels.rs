@@ -21,7 +21,7 @@ pub enum Numerics {
 }
 
 /// Raised when the same numerics give other bits than in an earlier version.
-pub const NUMERICS_VERSION: u32 = 2;
+pub const NUMERICS_VERSION: u32 = 3;
 
 /// What a [`Kernels`] is made of.
 #[derive(Debug, Clone)]

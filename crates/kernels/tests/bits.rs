@@ -6,7 +6,7 @@ mod common;
 use common::{Random, isas, kernels, same_bits};
 use docent_kernels::{
     AttentionShape, BlockFormat, ExpertMatrix, Isa, KV_BLOCK, KvBlockRef, KvType, KvView, Matrix,
-    RopePairing, RopeTable, store_kv,
+    RopePairing, RopeTable, store_keys, store_values,
 };
 
 /// Inputs with everything a caller could get wrong in one of the rows.
@@ -135,11 +135,11 @@ fn kv_blocks(
 ) -> Vec<[Vec<u8>; 2]> {
     (0..n.div_ceil(KV_BLOCK))
         .map(|block| {
-            [0, 1].map(|_| {
+            [store_keys, store_values].map(|store| {
                 // What lies behind the last token must not matter.
                 let mut bytes = vec![0xff; kv_type.block_bytes(n_kv_heads, head_dim)];
                 let rows = random.floats((n - block * KV_BLOCK).min(KV_BLOCK) * n_kv_heads * head_dim);
-                store_kv(kv_type, &mut bytes, n_kv_heads, head_dim, 0, &rows);
+                store(kv_type, &mut bytes, n_kv_heads, head_dim, 0, &rows);
                 bytes
             })
         })
@@ -156,6 +156,9 @@ fn attention_has_the_same_bits_on_every_path_cut_and_thread_count() {
         (2, 2, 40, KvType::F16, 270),
         (2, 1, 16, KvType::F32, 33),
         (3, 1, 256, KvType::F16, 260),
+        (6, 2, 64, KvType::Q8_0, 530),
+        (2, 2, 40, KvType::Q8_0, 270),
+        (3, 1, 80, KvType::Q8_0, 300),
     ] {
         let blocks = kv_blocks(&mut random, kv_type, n_kv_heads, head_dim, n);
         let refs: Vec<KvBlockRef<'_>> = blocks.iter().map(|[k, v]| KvBlockRef { k, v }).collect();
@@ -182,6 +185,56 @@ fn attention_has_the_same_bits_on_every_path_cut_and_thread_count() {
                 assert!(
                     same_bits(&run(isa, n_threads, cut), &expected),
                     "{shape:?} {kv_type:?} {isa:?}, {n_threads} threads, cuts of {cut}"
+                );
+            }
+        }
+    }
+}
+
+/// Scores that overflow, weights that vanish, infinite and missing numbers in queries, keys and values.
+#[test]
+fn attention_to_adversarial_numbers_has_the_same_bits_on_every_path_and_cut() {
+    let mut random = Random::new(17);
+    let (n_heads, n_kv_heads, head_dim, n) = (4, 2, 32, 300);
+    for kv_type in [KvType::F16, KvType::F32, KvType::Q8_0] {
+        let width = n_kv_heads * head_dim;
+        let rows = [0, 1].map(|_| adversarial_rows(&mut random, n, width));
+        let blocks: Vec<[Vec<u8>; 2]> = (0..n.div_ceil(KV_BLOCK))
+            .map(|block| {
+                [(0, store_keys as fn(_, &mut [u8], _, _, _, &[f32])), (1, store_values)].map(
+                    |(side, store)| {
+                        let mut bytes = vec![0; kv_type.block_bytes(n_kv_heads, head_dim)];
+                        let tokens = block * KV_BLOCK..n.min((block + 1) * KV_BLOCK);
+                        let rows: &Vec<f32> = &rows[side];
+                        let rows = &rows[tokens.start * width..tokens.end * width];
+                        store(kv_type, &mut bytes, n_kv_heads, head_dim, 0, rows);
+                        bytes
+                    },
+                )
+            })
+            .collect();
+        let refs: Vec<KvBlockRef<'_>> = blocks.iter().map(|[k, v]| KvBlockRef { k, v }).collect();
+        let shape = AttentionShape { n_heads, n_kv_heads, head_dim, scale: 1.0 };
+        let width = n_heads * head_dim;
+        let q = adversarial_rows(&mut random, n, width);
+        let run = |isa, n_threads, cut: usize| {
+            let kernels = kernels(isa, n_threads);
+            let mut out = vec![0.0; n * width];
+            for (i, (q, out)) in q.chunks(cut * width).zip(out.chunks_mut(cut * width)).enumerate() {
+                let n_tokens = i * cut + q.len() / width;
+                kernels.attention(q, &KvView { kv_type, blocks: &refs, n_tokens }, shape, i * cut, out);
+            }
+            out
+        };
+        let expected = run(Isa::Scalar, 1, 1);
+        assert!(
+            expected.iter().any(|value| value.is_finite()) && expected.iter().any(|value| value.is_nan())
+        );
+        for isa in isas() {
+            for (n_threads, cut) in [(1, n), (2, n), (3, 7), (2, 1)] {
+                assert!(
+                    same_bits(&run(isa, n_threads, cut), &expected),
+                    "{kv_type:?} {isa:?}, {n_threads} threads, cuts of {cut}"
                 );
             }
         }

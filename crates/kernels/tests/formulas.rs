@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, isas, kernels, relative_error};
 use docent_kernels::{
-    AttentionShape, KV_BLOCK, KvBlockRef, KvType, KvView, RopePairing, RopeTable, store_kv,
+    AttentionShape, KV_BLOCK, KvBlockRef, KvType, KvView, RopePairing, RopeTable, store_keys, store_values,
 };
 
 #[test]
@@ -16,10 +16,9 @@ fn attention_is_softmax_of_scaled_scores_times_values() {
     let size = KvType::F32.block_bytes(n_kv_heads, head_dim);
     let mut blocks = vec![[vec![0; size], vec![0; size]]; n.div_ceil(KV_BLOCK)];
     for (block, [k_bytes, v_bytes]) in blocks.iter_mut().enumerate() {
-        for (rows, bytes) in [(&k, k_bytes), (&v, v_bytes)] {
-            let rows = &rows[block * KV_BLOCK * width..n.min((block + 1) * KV_BLOCK) * width];
-            store_kv(KvType::F32, bytes, n_kv_heads, head_dim, 0, rows);
-        }
+        let tokens = block * KV_BLOCK * width..n.min((block + 1) * KV_BLOCK) * width;
+        store_keys(KvType::F32, k_bytes, n_kv_heads, head_dim, 0, &k[tokens.clone()]);
+        store_values(KvType::F32, v_bytes, n_kv_heads, head_dim, 0, &v[tokens]);
     }
     let refs: Vec<KvBlockRef<'_>> = blocks.iter().map(|[k, v]| KvBlockRef { k, v }).collect();
     let q: Vec<f32> = random.floats(n * n_heads * head_dim).iter().map(|q| q * 6.0).collect();

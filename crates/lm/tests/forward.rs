@@ -88,6 +88,14 @@ fn half_precision_keys_and_values_cost_little() {
 }
 
 #[test]
+fn keys_and_values_in_eight_bits_cost_a_little_more() {
+    let model = open("nano-f32.gguf", KvType::Q8_0, 2);
+    let logits = logits_in_pieces(&model, &tokens("nano-f32.tokens.txt"), &[600]);
+    let difference = largest_difference(&logits, &reference("nano-f32.logits.npy").1);
+    assert!(difference < 2.4e-2, "largest difference {difference}");
+}
+
+#[test]
 fn quantised_logits_are_no_further_from_the_reference_than_llama_cpp() {
     let model = open("tiny-q4_k_m.gguf", KvType::F32, 2);
     let logits = logits_in_pieces(&model, &tokens("tiny.tokens.txt"), &[64]);
@@ -109,7 +117,7 @@ fn quantised_logits_are_no_further_from_the_reference_than_llama_cpp() {
 fn every_cut_of_a_prefill_and_every_number_of_threads_gives_the_same_bits() {
     // Past the end of a block.
     let tokens = &tokens("nano-f32.tokens.txt")[..280];
-    for kv_type in [KvType::F32, KvType::F16] {
+    for kv_type in [KvType::F32, KvType::F16, KvType::Q8_0] {
         let whole = logits_in_pieces(&open("nano-f32.gguf", kv_type, 1), tokens, &[280]);
         let model = open("nano-f32.gguf", kv_type, 2);
         for length in 1..=64 {

@@ -46,6 +46,7 @@ fn tell(context: &Context, args: &BenchModelArgs, load_s: f64, figures: &BenchFi
     let kv = match args.kv {
         Kv::F32 => "f32",
         Kv::F16 => "f16",
+        Kv::Q8_0 => "q8_0",
     };
     let line = json!({
         "engine": "docent", "depth": figures.depth, "pp": args.pp, "pp_tok_s": rounded(figures.prefill_per_s),

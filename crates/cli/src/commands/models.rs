@@ -33,6 +33,7 @@ pub fn kv_type(kv: Kv) -> KvType {
     match kv {
         Kv::F32 => KvType::F32,
         Kv::F16 => KvType::F16,
+        Kv::Q8_0 => KvType::Q8_0,
     }
 }
 

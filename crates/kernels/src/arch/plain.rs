@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::activation::ActivationChunk;
 use crate::arch::{ConvInput, Sums};
 use crate::format::CodeKind;
-use crate::math::{exp, f16_to_f32, sigmoid, silu, sum_lanes};
+use crate::kv::{KV_GROUP, KV_SCALED};
+use crate::math::{exp2_below, f16_to_f32, sigmoid, silu, sum_lanes};
 use crate::tile::{BLOCK, FloatTile, TILE_ROWS, Tile};
 use crate::{KV_BLOCK, KvType, RopePairing};
 
@@ -177,19 +178,23 @@ pub(crate) fn short_conv(input: &ConvInput<'_>, gated: &mut [f32], out: &mut [f3
     }
 }
 
-/// Reads `n_keys` keys of one head, (256, head_dim), into floats of (256 / 32, head_dim, 32).
+/// Makes floats of `n_keys` keys of one head, rounded up to groups of 32: (256 / 32, head_dim, 32).
 #[inline(always)]
 pub(crate) fn load_keys(kv_type: KvType, bytes: &[u8], head_dim: usize, n_keys: usize, out: &mut [f32]) {
-    for key in 0..n_keys {
-        for dim in 0..head_dim {
-            out[key / 32 * 32 * head_dim + dim * 32 + key % 32] =
-                kv_value(kv_type, bytes, key * head_dim + dim);
+    let groups = bytes.chunks_exact(kv_type.group_bytes(head_dim)).take(n_keys.div_ceil(KV_GROUP));
+    for (group, out) in groups.zip(out.chunks_exact_mut(KV_GROUP * head_dim)) {
+        let (scales, numbers) = group.split_at(kv_type.scales_bytes(head_dim));
+        for (dim, out) in out.chunks_exact_mut(KV_GROUP).enumerate() {
+            for (key, out) in out.iter_mut().enumerate() {
+                let scale = dim / KV_SCALED * KV_GROUP + key;
+                *out = kv_number(kv_type, scales, scale, numbers, dim * KV_GROUP + key);
+            }
         }
     }
 }
 
-/// Reads `n_keys` values of one head, (256, head_dim), into floats of (stride / 32, 256, 32), the last group 16 wide
-/// when the stride is an odd multiple of 16; zeros behind head_dim. Says whether all are finite.
+/// Makes floats of `n_keys` values of one head: (stride / 32, 256, 32), the last group 16 wide when the stride is an odd
+/// multiple of 16; zeros behind head_dim. Says whether all are finite.
 #[inline(always)]
 pub(crate) fn load_values(
     kv_type: KvType,
@@ -199,25 +204,32 @@ pub(crate) fn load_values(
     stride: usize,
     out: &mut [f32],
 ) -> bool {
-    let mut finite = true;
-    for first in (0..stride).step_by(32) {
-        let width = (stride - first).min(32);
-        let group = out[first * KV_BLOCK..][..width * KV_BLOCK].chunks_exact_mut(width);
-        for (key, row) in group.enumerate().take(n_keys) {
-            for (dim, value) in (first..).zip(row) {
-                *value = if dim < head_dim { kv_value(kv_type, bytes, key * head_dim + dim) } else { 0.0 };
-                finite &= value.is_finite();
+    let (mut finite, n_scales) = (true, head_dim.div_ceil(KV_SCALED));
+    for key in 0..n_keys {
+        let group = &bytes[key / KV_GROUP * kv_type.group_bytes(head_dim)..];
+        let (scales, numbers) = group.split_at(kv_type.scales_bytes(head_dim));
+        for dim in 0..stride {
+            let width = (stride - dim / 32 * 32).min(32);
+            let to = dim / 32 * 32 * KV_BLOCK + key * width + dim % 32;
+            out[to] = 0.0;
+            if dim < head_dim {
+                let scale = key % KV_GROUP * n_scales + dim / KV_SCALED;
+                out[to] = kv_number(kv_type, scales, scale, numbers, key % KV_GROUP * head_dim + dim);
             }
+            finite &= out[to].is_finite();
         }
     }
     finite
 }
 
+/// Number `index` of `numbers`. A code times its scale has at most 19 bits, so it is exact.
 #[inline(always)]
-fn kv_value(kv_type: KvType, bytes: &[u8], index: usize) -> f32 {
+fn kv_number(kv_type: KvType, scales: &[u8], scale: usize, numbers: &[u8], index: usize) -> f32 {
+    let half = |bytes: &[u8], index: usize| f16_to_f32(u16::from_le_bytes(bytes.as_chunks::<2>().0[index]));
     match kv_type {
-        KvType::F16 => f16_to_f32(u16::from_le_bytes(bytes.as_chunks::<2>().0[index])),
-        KvType::F32 => f32::from_le_bytes(bytes.as_chunks::<4>().0[index]),
+        KvType::F16 => half(numbers, index),
+        KvType::F32 => f32::from_le_bytes(numbers.as_chunks::<4>().0[index]),
+        KvType::Q8_0 => half(scales, scale) * f32::from(numbers[index] as i8),
     }
 }
 
@@ -234,17 +246,16 @@ pub(crate) struct HeadBlock<'a> {
     pub(crate) finite: bool,
 }
 
-/// The same as they are stored, for the query rows of one token.
+/// The same as they are stored.
 pub(crate) struct StoredBlock<'a> {
     pub(crate) kv_type: KvType,
     pub(crate) head_dim: usize,
     /// As in [`HeadBlock`].
     pub(crate) stride: usize,
-    /// (256, head_dim)
+    /// See [`crate::kv`].
     pub(crate) keys: &'a [u8],
-    /// (256, head_dim)
     pub(crate) values: &'a [u8],
-    /// Keys that the token sees, at least 1.
+    /// Keys that every row sees, at least 1.
     pub(crate) n_keys: usize,
 }
 
@@ -252,14 +263,14 @@ pub(crate) struct StoredBlock<'a> {
 pub(crate) struct BlockResult<'a> {
     /// Largest score; negative infinity for a row that sees nothing of the block.
     pub(crate) max: &'a mut [f32],
-    /// Sum of e^(score - max).
+    /// Sum of 2^(score - max).
     pub(crate) sum: &'a mut [f32],
-    /// Sum of e^(score - max) * value, (n_rows, stride).
+    /// Sum of 2^(score - max) * value, (n_rows, stride).
     pub(crate) values: &'a mut [f32],
 }
 
-/// Attention of a panel of up to 12 query rows, already scaled, to the first `limits[row]` keys of a block. `queries` is
-/// (head_dim, n_rows); `weights` is room for (n_rows, 256) floats.
+/// Attention of a panel of up to 12 query rows, scaled for powers of two, to the first `limits[row]` keys of a block.
+/// `queries` is (head_dim, n_rows); `weights` is room for (n_rows, 256) floats.
 #[inline(always)]
 pub(crate) fn attend(
     block: &HeadBlock<'_>,
@@ -286,7 +297,7 @@ pub(crate) fn attend(
         }
         let mut lanes = [0.0; 16];
         for (key, weight) in weights.iter_mut().enumerate() {
-            *weight = if key < n_keys { exp(*weight - max) } else { 0.0 };
+            *weight = if key < n_keys { exp2_below(*weight - max) } else { 0.0 };
             lanes[key % 16] += *weight;
         }
         let out = &mut result.values[row * block.stride..][..block.stride];
@@ -307,18 +318,29 @@ pub(crate) fn attend(
 /// Adds a block's result to what the blocks before it gave.
 #[inline(always)]
 pub(crate) fn merge(running: &mut BlockResult<'_>, block: &BlockResult<'_>, stride: usize) {
-    for row in 0..running.max.len() {
-        if block.sum[row] == 0.0 {
-            continue; // nothing seen; a row that sees a key has at least e^0 there, or NaN
+    // The factors of some rows first: side by side, a lane a row.
+    const ROWS: usize = 16;
+    for first in (0..running.max.len()).step_by(ROWS) {
+        let rows = first..running.max.len().min(first + ROWS);
+        let (mut old, mut new) = ([0.0f32; ROWS], [0.0f32; ROWS]);
+        old[..rows.len()].copy_from_slice(&running.max[rows.clone()]);
+        new[..rows.len()].copy_from_slice(&block.max[rows.clone()]);
+        let (mut max, mut keep, mut add) = ([0.0f32; ROWS], [0.0f32; ROWS], [0.0f32; ROWS]);
+        for i in 0..ROWS {
+            max[i] = if new[i] > old[i] { new[i] } else { old[i] };
+            keep[i] = exp2_below(old[i] - max[i]);
+            add[i] = exp2_below(new[i] - max[i]);
         }
-        let (old, new) = (running.max[row], block.max[row]);
-        let max = if new > old { new } else { old };
-        let (keep, add) = (exp(old - max), exp(new - max));
-        running.max[row] = max;
-        running.sum[row] = block.sum[row].mul_add(add, running.sum[row] * keep);
-        let out = &mut running.values[row * stride..][..stride];
-        for (out, value) in out.iter_mut().zip(&block.values[row * stride..][..stride]) {
-            *out = value.mul_add(add, *out * keep);
+        for (i, row) in rows.enumerate() {
+            if block.sum[row] == 0.0 {
+                continue; // nothing seen; a row that sees a key has at least 2^0 there, or NaN
+            }
+            running.max[row] = max[i];
+            running.sum[row] = block.sum[row].mul_add(add[i], running.sum[row] * keep[i]);
+            let out = &mut running.values[row * stride..][..stride];
+            for (out, value) in out.iter_mut().zip(&block.values[row * stride..][..stride]) {
+                *out = value.mul_add(add[i], *out * keep[i]);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use docent_kernels::{KV_BLOCK, KvBlockRef, KvView, store_kv};
+use docent_kernels::{KV_BLOCK, KvBlockRef, KvView, store_keys, store_values};
 
 use super::{Block, State};
 
@@ -70,8 +70,8 @@ impl<'a> Extension<'a> {
             let (k_plane, v_plane) = planes.split_at_mut(plane_len);
             let values = rows.start * width..rows.end * width;
             let offset = position % KV_BLOCK;
-            store_kv(layout.kv_type(), k_plane, n_kv_heads, head_dim, offset, &k[values.clone()]);
-            store_kv(layout.kv_type(), v_plane, n_kv_heads, head_dim, offset, &v[values]);
+            store_keys(layout.kv_type(), k_plane, n_kv_heads, head_dim, offset, &k[values.clone()]);
+            store_values(layout.kv_type(), v_plane, n_kv_heads, head_dim, offset, &v[values]);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::config::{CONV_KERNEL, Config};
 ///
 /// ```text
 /// block     attention layer 0: K | V,  attention layer 1: K | V,  ...
-///           K and V each (n_kv_heads, 256, head_dim) of the KV type, little-endian
+///           256 tokens each, as `docent_kernels` stores them for the KV type
 /// conv      convolution layer 0, 1, ...: (2, n_embd) f32, older position first
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

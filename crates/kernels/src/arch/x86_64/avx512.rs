@@ -37,7 +37,7 @@ pub(crate) fn table() -> Dispatch {
         load_keys: attention::load_keys,
         load_values: attention::load_values,
         attend: attention::attend,
-        attend_one: attention::attend_one,
+        attend_stored: attention::attend_stored,
         ..compiled_plain!(Isa::Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
     }
 }
