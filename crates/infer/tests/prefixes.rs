@@ -62,8 +62,8 @@ fn cold(engine: &Engine, prompt: &[u32]) -> Vec<u32> {
 }
 
 /// Resumes a kept text of 600 tokens at every offset, followed by others, and compares with a cold start.
-fn resume_everywhere(name: &str, step: usize) {
-    let engine = engine(name);
+fn resume_everywhere(name: &str, kv_type: KvType, step: usize) {
+    let engine = engine_with(name, kv_type, None);
     let dir = tempfile::tempdir().unwrap();
     let kept = tokens(&engine, 600, 1);
     let writer = prefixes(&engine, dir.path());
@@ -91,17 +91,24 @@ fn resume_everywhere(name: &str, step: usize) {
 
 #[test]
 fn a_kept_text_is_resumed_at_every_offset_with_the_bits_of_a_cold_start_nano() {
-    resume_everywhere("nano-f32.gguf", 1);
+    resume_everywhere("nano-f32.gguf", KvType::F16, 1);
 }
 
 #[test]
 fn a_kept_text_is_resumed_at_every_offset_with_the_bits_of_a_cold_start_tiny() {
-    resume_everywhere("tiny-q4_k_m.gguf", 1);
+    resume_everywhere("tiny-q4_k_m.gguf", KvType::F16, 1);
+}
+
+#[test]
+fn every_kv_type_resumes_with_the_bits_of_a_cold_start() {
+    for kv_type in [KvType::F32, KvType::Q8_0] {
+        resume_everywhere("nano-f32.gguf", kv_type, 9);
+    }
 }
 
 #[test]
 fn models_with_and_without_convolution_resume_with_the_bits_of_a_cold_start() {
     for name in ["small-lfm2.gguf", "small-llama.gguf", "small-qwen2.gguf", "small-qwen3.gguf"] {
-        resume_everywhere(name, 7);
+        resume_everywhere(name, KvType::F16, 7);
     }
 }

@@ -44,6 +44,11 @@ impl KvType {
         n_kv_heads * (KV_BLOCK / KV_GROUP) * self.group_bytes(head_dim)
     }
 
+    /// Bytes at the start of a head's K (or V) that hold its first `n_tokens`: whole groups.
+    pub const fn head_bytes(self, n_tokens: usize, head_dim: usize) -> usize {
+        n_tokens.div_ceil(KV_GROUP) * self.group_bytes(head_dim)
+    }
+
     /// Bytes of a group of 32 keys (or values) of one head.
     pub(crate) const fn group_bytes(self, head_dim: usize) -> usize {
         self.scales_bytes(head_dim)
@@ -157,6 +162,44 @@ fn store<const KEYS: bool>(
     }
 }
 
+/// Leaves zeros where tokens behind the first `n_tokens` of a head's K would be; `head` are the first
+/// [`KvType::head_bytes`] of it.
+///
+/// # Panics
+/// When `head` has another length.
+pub fn erase_keys_behind(kv_type: KvType, head: &mut [u8], head_dim: usize, n_tokens: usize) {
+    erase::<true>(kv_type, head, head_dim, n_tokens);
+}
+
+/// The same for a head's V.
+///
+/// # Panics
+/// As [`erase_keys_behind`].
+pub fn erase_values_behind(kv_type: KvType, head: &mut [u8], head_dim: usize, n_tokens: usize) {
+    erase::<false>(kv_type, head, head_dim, n_tokens);
+}
+
+fn erase<const KEYS: bool>(kv_type: KvType, head: &mut [u8], head_dim: usize, n_tokens: usize) {
+    assert_eq!(head.len(), kv_type.head_bytes(n_tokens, head_dim), "bytes of {n_tokens} tokens");
+    let Some(group) = head.chunks_exact_mut(kv_type.group_bytes(head_dim).max(1)).next_back() else { return };
+    let (scales, numbers) = group.split_at_mut(kv_type.scales_bytes(head_dim));
+    for token in (n_tokens - 1) % KV_GROUP + 1..KV_GROUP {
+        let mut numbers = Row::<'_, KEYS> { bytes: numbers, token, len: head_dim };
+        for dim in 0..head_dim {
+            match kv_type {
+                KvType::F32 => numbers.put(dim, [0; 4]),
+                KvType::F16 => numbers.put(dim, [0; 2]),
+                KvType::Q8_0 => numbers.put(dim, [0]),
+            }
+        }
+        if kv_type == KvType::Q8_0 {
+            let len = head_dim.div_ceil(KV_SCALED);
+            let mut scales = Row::<'_, KEYS> { bytes: scales, token, len };
+            (0..len).for_each(|i| scales.put(i, [0; 2]));
+        }
+    }
+}
+
 /// A token's numbers in a group: across (`KEYS`) or along.
 struct Row<'a, const KEYS: bool> {
     bytes: &'a mut [u8],
@@ -244,6 +287,28 @@ mod tests {
             assert_eq!((at(0, 254, 1), at(0, 254, 2)), (65504.0, -65504.0));
             assert_eq!((at(0, 254, 79), at(1, 254, 5), at(1, 255, 79)), (79.0, 85.0, 319.0));
             assert_eq!(at(0, 253, 79), 0.0);
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_is_erased_and_nothing_else() {
+        let (head_dim, n) = (40, 70);
+        let rows: Vec<f32> = (0..256 * head_dim).map(|i| 1.0 + (i % 7) as f32).collect();
+        type Store = fn(KvType, &mut [u8], usize, usize, usize, &[f32]);
+        type Erase = fn(KvType, &mut [u8], usize, usize);
+        for kv_type in [KvType::F32, KvType::F16, KvType::Q8_0] {
+            for (store, erase) in
+                [(store_keys as Store, erase_keys_behind as Erase), (store_values, erase_values_behind)]
+            {
+                let mut full = vec![0u8; kv_type.block_bytes(1, head_dim)];
+                let mut expected = full.clone();
+                store(kv_type, &mut full, 1, head_dim, 0, &rows);
+                store(kv_type, &mut expected, 1, head_dim, 0, &rows[..n * head_dim]);
+                let first = &mut full[..kv_type.head_bytes(n, head_dim)];
+                erase(kv_type, first, head_dim, n);
+                assert!(*first == expected[..first.len()], "{kv_type:?}");
+                assert!(expected[first.len()..].iter().all(|&byte| byte == 0), "{kv_type:?}");
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub use attention::AttentionShape;
 pub use error::KernelError;
 pub use format::{BlockFormat, ExpertMatrix, Matrix};
 pub use kernels::{Kernels, NUMERICS_VERSION, Numerics, Settings};
-pub use kv::{KV_BLOCK, KvBlockRef, KvType, KvView, store_keys, store_values};
+pub use kv::{
+    KV_BLOCK, KvBlockRef, KvType, KvView, erase_keys_behind, erase_values_behind, store_keys, store_values,
+};
 pub use profile::{Operation, PassTimer, PhaseProfile, Profile, Tally};
 pub use rope::{RopePairing, RopeTable};

@@ -1,5 +1,7 @@
 //! Where each layer's keys, values and convolution state lie.
 
+use std::ops::Range;
+
 use docent_kernels::{KV_BLOCK, KvType};
 
 use crate::config::{CONV_KERNEL, Config};
@@ -79,10 +81,17 @@ impl Layout {
         self.attention[attention_idx].0
     }
 
-    /// Bytes of a head's row of K or V, and of its 256 rows: a block is a sequence of the latter.
-    pub(super) fn strip(&self) -> (usize, usize) {
-        let row = self.head_dim * self.kv_type.bytes();
-        (row, KV_BLOCK * row)
+    /// Where each head's K and V lie in a block, in order, and whether it is a K.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (bool, Range<usize>)> + '_ {
+        let head = self.kv_type.block_bytes(1, self.head_dim);
+        self.attention.iter().flat_map(move |&(n_kv_heads, start)| {
+            (0..2 * n_kv_heads).map(move |i| (i < n_kv_heads, start + i * head..start + (i + 1) * head))
+        })
+    }
+
+    /// Bytes of each head's first `n_tokens`.
+    pub(super) fn head_bytes(&self, n_tokens: usize) -> usize {
+        self.kv_type.head_bytes(n_tokens, self.head_dim)
     }
 
     /// Where an attention layer's K starts in a block, and the length of its K (and of its V behind it).

@@ -16,7 +16,7 @@ mod layout;
 
 use std::sync::Arc;
 
-use docent_kernels::KV_BLOCK;
+use docent_kernels::{KV_BLOCK, erase_keys_behind, erase_values_behind};
 
 pub use block::Block;
 pub(crate) use extension::Extension;
@@ -81,38 +81,46 @@ impl State {
         &self.conv
     }
 
-    /// Keys and values of the tokens behind the last full block, without the room for others: of each attention layer's
-    /// K, then V, of each head (n, head_dim). [`Layout::bytes_per_token`] for each token.
+    /// Keys and values of the tokens behind the last full block, without the room for others but what is needed for
+    /// whole groups, which is zeros: of each attention layer's K, then V, of each head the first
+    /// [`KvType::head_bytes`](docent_kernels::KvType::head_bytes).
     pub fn tail(&self) -> Vec<u8> {
         let n = self.n_tokens % KV_BLOCK;
-        let (row, strip) = self.layout.strip();
-        let mut rows = Vec::with_capacity(n * self.layout.bytes_per_token());
+        let mut tail = Vec::new();
         if n > 0 {
-            for strip in self.blocks[self.n_tokens / KV_BLOCK].bytes().chunks_exact(strip) {
-                rows.extend_from_slice(&strip[..n * row]);
+            let (bytes, len) = (self.blocks[self.n_tokens / KV_BLOCK].bytes(), self.layout.head_bytes(n));
+            let (kv_type, head_dim) = (self.layout.kv_type(), self.layout.head_dim());
+            for (is_keys, head) in self.layout.heads() {
+                let start = tail.len();
+                tail.extend_from_slice(&bytes[head][..len]);
+                // A state that was cut still has there what followed, which is nobody's to keep.
+                match is_keys {
+                    true => erase_keys_behind(kv_type, &mut tail[start..], head_dim, n),
+                    false => erase_values_behind(kv_type, &mut tail[start..], head_dim, n),
+                }
             }
         }
-        rows
+        tail
     }
 
     /// Appends `n` tokens behind full blocks: their [`tail`](Self::tail) and the convolution state after them.
     ///
     /// # Errors
     /// [`LmError::State`] where the last block is partly filled already or a length is not the layout's.
-    pub fn push_tail(&mut self, rows: &[u8], n: usize, conv: &[f32]) -> Result<(), LmError> {
-        let fits = rows.len() == n * self.layout.bytes_per_token() && conv.len() == self.layout.conv_len();
+    pub fn push_tail(&mut self, tail: &[u8], n: usize, conv: &[f32]) -> Result<(), LmError> {
+        let len = self.layout.head_bytes(n);
+        let fits = tail.len() == len * self.layout.heads().count() && conv.len() == self.layout.conv_len();
         if !self.n_tokens.is_multiple_of(KV_BLOCK) || n == 0 || n >= KV_BLOCK || !fits {
             return Err(LmError::State(format!(
                 "{n} tokens in {} bytes cannot follow {} tokens of this model",
-                rows.len(),
+                tail.len(),
                 self.n_tokens
             )));
         }
-        let (row, strip) = self.layout.strip();
         let mut block = Block::empty(&self.layout);
-        let strips = block.bytes_mut().chunks_exact_mut(strip);
-        for (strip, rows) in strips.zip(rows.chunks_exact(n * row)) {
-            strip[..rows.len()].copy_from_slice(rows);
+        let bytes = block.bytes_mut();
+        for ((_, head), tail) in self.layout.heads().zip(tail.chunks_exact(len)) {
+            bytes[head][..len].copy_from_slice(tail);
         }
         self.blocks.truncate(self.n_tokens / KV_BLOCK);
         self.blocks.push(Arc::new(block));
