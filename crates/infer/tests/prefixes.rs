@@ -5,20 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use docent_infer::{Engine, EngineOptions, Prefixes, Prompt, Session, SyncEvent, Synced};
-use docent_kernels::{Isa, KvType, Settings};
+use docent_kernels::{KvType, Settings};
 use docent_prefix::{DiskStorage, Options, Store};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/data").join(name)
 }
 
-fn engine_with(name: &str, kv_type: KvType, isa: Option<Isa>) -> Engine {
-    let kernels = Settings { n_threads: 2, isa, ..Settings::default() };
+fn engine(name: &str, kv_type: KvType) -> Engine {
+    let kernels = Settings { n_threads: 2, ..Settings::default() };
     Engine::open(&data(name), &EngineOptions { kv_type, kernels }).unwrap()
-}
-
-fn engine(name: &str) -> Engine {
-    engine_with(name, KvType::F16, None)
 }
 
 /// The store in `dir`, as a new process would open it.
@@ -63,7 +59,7 @@ fn cold(engine: &Engine, prompt: &[u32]) -> Vec<u32> {
 
 /// Resumes a kept text of 600 tokens at every offset, followed by others, and compares with a cold start.
 fn resume_everywhere(name: &str, kv_type: KvType, step: usize) {
-    let engine = engine_with(name, kv_type, None);
+    let engine = engine(name, kv_type);
     let dir = tempfile::tempdir().unwrap();
     let kept = tokens(&engine, 600, 1);
     let writer = prefixes(&engine, dir.path());
