@@ -12,7 +12,7 @@
 //!   divide by the sum
 //! ```
 //!
-//! One panel uses a block only once, so it takes it as it is stored (`attend_stored`), where the instruction set can.
+//! One panel uses a block only once, so it takes it as it is stored (`attend_one`), where the instruction set can.
 //!
 //! With few rows there are too few such items for the threads: then an item is one block of one KV head, the results
 //! of some blocks are kept apart, and merged in order afterwards.
@@ -338,7 +338,7 @@ impl Call<'_> {
         let one_panel = n_rows <= PANEL && limits[0] as usize == n_keys;
         let mut as_stored = |result: &mut BlockResult<'_>| {
             // SAFETY: the table proves its target features.
-            unsafe { (dispatch.attend_stored)(&stored, rows.queries, weights, result) }
+            unsafe { (dispatch.attend_one)(&stored, rows.queries, weights, result) }
         };
         if one_panel && put(0..n_rows, &mut as_stored) {
             return;

@@ -93,8 +93,8 @@ pub(crate) struct Dispatch {
     pub(crate) load_keys: unsafe fn(KvType, &[u8], usize, usize, &mut [f32]),
     pub(crate) load_values: unsafe fn(KvType, &[u8], usize, usize, usize, &mut [f32]) -> bool,
     pub(crate) attend: unsafe fn(&HeadBlock<'_>, &[f32], &[u32], &mut [f32], &mut BlockResult<'_>),
-    /// Attention of up to 12 rows without converting the block first; or nothing, and false.
-    pub(crate) attend_stored: unsafe fn(&StoredBlock<'_>, &[f32], &mut [f32], &mut BlockResult<'_>) -> bool,
+    /// Attention of one panel, up to 12 rows, without converting the block first; or nothing, and false.
+    pub(crate) attend_one: unsafe fn(&StoredBlock<'_>, &[f32], &mut [f32], &mut BlockResult<'_>) -> bool,
     pub(crate) merge: unsafe fn(&mut BlockResult<'_>, &BlockResult<'_>, usize),
 }
 
@@ -207,7 +207,7 @@ macro_rules! compiled_plain {
             load_keys,
             load_values,
             attend,
-            attend_stored: |_, _, _, _| false,
+            attend_one: |_, _, _, _| false,
             merge,
         }
     }};

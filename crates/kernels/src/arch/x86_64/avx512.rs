@@ -37,7 +37,7 @@ pub(crate) fn table() -> Dispatch {
         load_keys: attention::load_keys,
         load_values: attention::load_values,
         attend: attention::attend,
-        attend_stored: attention::attend_stored,
+        attend_one: attention::attend_one,
         ..compiled_plain!(Isa::Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
     }
 }

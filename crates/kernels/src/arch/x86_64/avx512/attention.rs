@@ -230,22 +230,22 @@ pub(super) fn attend(
 /// Attention of a panel to a block as it is stored: for one panel converting it first would cost more. Heads a multiple of
 /// 16 wide only. The order of all sums is that of [`plain::attend`].
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) fn attend_stored(
+pub(super) fn attend_one(
     block: &StoredBlock<'_>,
     queries: &[f32],
     weights: &mut [f32],
     result: &mut BlockResult<'_>,
 ) -> bool {
     match block.kv_type {
-        KvType::F16 => attend_stored_as::<HALVES>(block, queries, weights, result),
-        KvType::F32 => attend_stored_as::<FLOATS>(block, queries, weights, result),
-        KvType::Q8_0 => attend_stored_as::<CODES>(block, queries, weights, result),
+        KvType::F16 => attend_one_as::<HALVES>(block, queries, weights, result),
+        KvType::F32 => attend_one_as::<FLOATS>(block, queries, weights, result),
+        KvType::Q8_0 => attend_one_as::<CODES>(block, queries, weights, result),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn attend_stored_as<const SOURCE: Source>(
+fn attend_one_as<const SOURCE: Source>(
     block: &StoredBlock<'_>,
     queries: &[f32],
     weights: &mut [f32],
