@@ -11,7 +11,7 @@
 //! rest, x - scale * q, is quantised the same way and multiplied as well: x is then known to some 15 bits, at the price of
 //! twice the dot products (not of weights read or unpacked).
 //!
-//! A block with a NaN or an infinity gets the scale NaN, so that every product of the row says so. A block whose
+//! A block with a NaN, or a value above 1e33, gets the scale NaN, so that every product of the row says so. A block whose
 //! largest value is below 1e-30 is taken as zeros.
 
 use crate::math::ROUND_MAGIC;
@@ -20,15 +20,19 @@ use crate::tile::{BLOCK, CHUNK_BLOCKS};
 
 /// Below this, 127 / maximum overflows; no real activation is near.
 const SMALLEST_MAXIMUM: f32 = 1e-30;
+/// Above this, ROUND_MAGIC * scale comes near infinity. (The norm that every activation went through overflows at 1e19.)
+const LARGEST_MAXIMUM: f32 = 1e33;
 
 /// 256 columns of a row.
 #[derive(Clone, Copy)]
-#[repr(C, align(64))]
+#[repr(C, align(32))]
 pub(crate) struct RowChunk {
     pub(crate) q: [[i8; BLOCK]; CHUNK_BLOCKS],
     pub(crate) scale: [f32; CHUNK_BLOCKS],
     /// scale * sum of the block's q.
     pub(crate) total: [f32; CHUNK_BLOCKS],
+    /// ROUND_MAGIC * scale, which is exact: what to subtract from (ROUND_MAGIC + dot) * scale.
+    pub(crate) magic: [f32; CHUNK_BLOCKS],
     /// -32 * the sums of q over the first and the second 16 columns of each block: where the dot products with codes
     /// that stand for code - 32 start.
     pub(crate) centres: [[i32; 2]; CHUNK_BLOCKS],
@@ -39,6 +43,7 @@ impl RowChunk {
         q: [[0; BLOCK]; CHUNK_BLOCKS],
         scale: [0.0; CHUNK_BLOCKS],
         total: [0.0; CHUNK_BLOCKS],
+        magic: [0.0; CHUNK_BLOCKS],
         centres: [[0; 2]; CHUNK_BLOCKS],
     };
 }
@@ -215,7 +220,7 @@ impl QuantisedBlock {
             largest = largest.max(value.to_bits() & 0x7fff_ffff);
         }
         let maximum = f32::from_bits(largest);
-        if !(SMALLEST_MAXIMUM..f32::INFINITY).contains(&maximum) {
+        if !(SMALLEST_MAXIMUM..LARGEST_MAXIMUM).contains(&maximum) {
             let scale = if maximum < SMALLEST_MAXIMUM { 0.0 } else { f32::NAN };
             return QuantisedBlock { q: [0; BLOCK], scale, total: scale, centres: [0; 2] };
         }
@@ -249,6 +254,7 @@ impl QuantisedBlock {
             (&raw mut (*to).q[block]).write(self.q);
             (&raw mut (*to).scale[block]).write(self.scale);
             (&raw mut (*to).total[block]).write(self.total);
+            (&raw mut (*to).magic[block]).write(ROUND_MAGIC * self.scale);
             (&raw mut (*to).centres[block]).write(self.centres);
         }
     }
@@ -299,13 +305,13 @@ mod tests {
 
     #[test]
     fn values_that_are_no_numbers_poison_their_block_and_tiny_ones_vanish() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -2e33] {
             let mut x = [1.0; BLOCK];
             x[17] = bad;
             assert!(quantised(&x).scale[0].is_nan() && quantised(&x).total[0].is_nan());
         }
         assert_eq!(quantised(&[1e-38; BLOCK]).scale[0], 0.0);
-        let huge = quantised(&[f32::MAX; BLOCK]);
-        assert!(huge.scale[0].is_finite() && huge.q[0] == [127; BLOCK]);
+        let huge = quantised(&[9e32; BLOCK]);
+        assert!(huge.magic[0].is_finite() && huge.q[0] == [127; BLOCK]);
     }
 }

@@ -1,28 +1,22 @@
 //! Products of one input row with Q4_K and Q6_K weights, as a token that is being written has: from memory into registers and
 //! the products, without a tile in between. In assembly, since the compiler spills half of it.
 //!
-//! Sixteen rows of weights at a time. 32 bytes of rows i and i + 4 fill a register; four of these (i = 0..3), transposed inside
-//! their quarters, become registers that hold dword d of four rows in quarters 0 and 2, and dword d + 4 of the same rows
-//! in quarters 1 and 3. They are multiplied with dwords d and d + 4 of the input; even and odd quarters of the sums are
-//! gathered (and added, where both belong to one scale) at the end of a block. Then a lane is a row, in order.
-//!
 //! ```text
 //! zmm0-7, 8-15   rows 0..7 and 8..15, and what becomes of them        zmm28      float sums
-//! zmm16-23       input, products (Q6_K); zmm20-25 scales (Q4_K)       zmm29-31   masks of bits
+//! zmm16-23       input, products (Q6_K); zmm20-27 scales              zmm29-31   masks of bits
 //! ```
 //! The sums are those of [`plain::multiply`](crate::arch::plain::multiply), in its order.
 
 use std::arch::asm;
 use std::mem::offset_of;
 
+use super::sixteen_rows::{
+    Masks, Q4_K_BYTES, Q6_K_BYTES, fetch, load_halves, load_quarters, q4_k_header, q6_k_header, transpose,
+};
 use crate::BlockFormat;
 use crate::activation::{Activations, RowChunk};
 use crate::arch::Lanes;
 use crate::tile::{TILE_ROWS, TileSource};
-
-/// Bytes of 256 columns of a row.
-const Q4_K_BYTES: usize = 144;
-const Q6_K_BYTES: usize = 210;
 
 /// Products of row `row` of `x` with the rows of `source`; or nothing, and false.
 ///
@@ -69,237 +63,6 @@ struct Rows {
     next: *const u8,
     x: *const RowChunk,
     x_step: usize,
-}
-
-/// Masks of bits, each as a dword: nibbles, upper nibbles or bits 4 and 5, a byte or six bits.
-#[repr(C)]
-struct Masks([u32; 4]);
-
-/// Loads 32 bytes at `$at` of rows i and i + 4 (or i + 8 and i + 12) into four registers.
-macro_rules! load_halves {
-    (low, $at:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!(
-            "vmovdqu ymm",
-            $a,
-            ", [{p0} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $b,
-            ", [{p1} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $c,
-            ", [{p2} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $d,
-            ", [{p3} + ",
-            $at,
-            "]\n",
-            "vinserti64x4 zmm",
-            $a,
-            ", zmm",
-            $a,
-            ", [{p0} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $b,
-            ", zmm",
-            $b,
-            ", [{p1} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $c,
-            ", zmm",
-            $c,
-            ", [{p2} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $d,
-            ", zmm",
-            $d,
-            ", [{p3} + {s4} + ",
-            $at,
-            "], 1\n",
-        )
-    };
-    (high, $at:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!(
-            "vmovdqu ymm",
-            $a,
-            ", [{p0} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $b,
-            ", [{p1} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $c,
-            ", [{p2} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $d,
-            ", [{p3} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vinserti64x4 zmm",
-            $a,
-            ", zmm",
-            $a,
-            ", [{p0} + {s12} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $b,
-            ", zmm",
-            $b,
-            ", [{p1} + {s12} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $c,
-            ", zmm",
-            $c,
-            ", [{p2} + {s12} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $d,
-            ", zmm",
-            $d,
-            ", [{p3} + {s12} + ",
-            $at,
-            "], 1\n",
-        )
-    };
-}
-
-/// Loads 16 bytes at `$at` of rows i, i + 4, i + 8 and i + 12 into zmm0 to zmm3.
-macro_rules! load_quarters {
-    ($at:literal) => {
-        concat!(
-            load_quarters!(one, $at, "0", "p0"),
-            load_quarters!(one, $at, "1", "p1"),
-            load_quarters!(one, $at, "2", "p2"),
-            load_quarters!(one, $at, "3", "p3"),
-        )
-    };
-    (one, $at:literal, $to:literal, $row:literal) => {
-        concat!(
-            "vmovdqu xmm",
-            $to,
-            ", [{",
-            $row,
-            "} + ",
-            $at,
-            "]\n",
-            "vinserti32x4 zmm",
-            $to,
-            ", zmm",
-            $to,
-            ", [{",
-            $row,
-            "} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti32x4 zmm",
-            $to,
-            ", zmm",
-            $to,
-            ", [{",
-            $row,
-            "} + 2*{s4} + ",
-            $at,
-            "], 2\n",
-            "vinserti32x4 zmm",
-            $to,
-            ", zmm",
-            $to,
-            ", [{",
-            $row,
-            "} + {s12} + ",
-            $at,
-            "], 3\n",
-        )
-    };
-}
-
-/// Transposes dwords of four registers inside their quarters: dword d of each, in register d.
-macro_rules! transpose {
-    ($a:literal, $b:literal, $c:literal, $d:literal, [$e:literal, $f:literal, $g:literal, $h:literal]) => {
-        concat!(
-            "vpunpckldq zmm",
-            $e,
-            ", zmm",
-            $a,
-            ", zmm",
-            $b,
-            "\n",
-            "vpunpckhdq zmm",
-            $f,
-            ", zmm",
-            $a,
-            ", zmm",
-            $b,
-            "\n",
-            "vpunpckldq zmm",
-            $g,
-            ", zmm",
-            $c,
-            ", zmm",
-            $d,
-            "\n",
-            "vpunpckhdq zmm",
-            $h,
-            ", zmm",
-            $c,
-            ", zmm",
-            $d,
-            "\n",
-            "vpunpcklqdq zmm",
-            $a,
-            ", zmm",
-            $e,
-            ", zmm",
-            $g,
-            "\n",
-            "vpunpckhqdq zmm",
-            $b,
-            ", zmm",
-            $e,
-            ", zmm",
-            $g,
-            "\n",
-            "vpunpcklqdq zmm",
-            $c,
-            ", zmm",
-            $f,
-            ", zmm",
-            $h,
-            "\n",
-            "vpunpckhqdq zmm",
-            $d,
-            ", zmm",
-            $f,
-            ", zmm",
-            $h,
-            "\n",
-        )
-    };
-}
-
-/// Fetches four lines from `$at` on.
-macro_rules! fetch {
-    ($($at:literal),*) => { concat!($("prefetcht1 [{next} + 64*", $at, "]\n"),*) };
 }
 
 /// The products of dword `$d` of a pair of sub-blocks: nibbles in zmm`$low` (rows 0..7) and zmm`$high` (rows 8..15).
@@ -395,31 +158,6 @@ macro_rules! q4_k_pair {
             q4_k_add!($low, $scales, $minimums, $low_bits),
             "vmovdqa64 zmm12, zmm0\n",
             q4_k_add!($high, $scales, $minimums, $high_bits),
-        )
-    };
-}
-
-/// The header of the block: d in zmm24, d_min in zmm25, scales in zmm20 and zmm21, minimums in zmm22 and zmm23.
-macro_rules! q4_k_header {
-    () => {
-        concat!(
-            load_quarters!("0"),
-            transpose!("0", "1", "2", "3", ["4", "5", "6", "7"]),
-            "vpmovdw ymm4, zmm0\n",
-            "vpsrld zmm5, zmm0, 16\n",
-            "vcvtph2ps zmm24, ymm4\n",
-            "vpmovdw ymm5, zmm5\n",
-            "vcvtph2ps zmm25, ymm5\n",
-            "vpandd zmm20, zmm1, zmm27\n",
-            "vpandd zmm22, zmm2, zmm27\n",
-            "vpsrld zmm21, zmm1, 2\n",
-            "vpsrld zmm23, zmm2, 2\n",
-            "vpsrld zmm4, zmm3, 4\n",
-            // Where the mask of nibbles is set the second operand, else the first.
-            "vpternlogd zmm21, zmm3, zmm31, 0xd8\n",
-            "vpternlogd zmm23, zmm4, zmm31, 0xd8\n",
-            "vpandd zmm21, zmm21, zmm27\n",
-            "vpandd zmm23, zmm23, zmm27\n",
         )
     };
 }
@@ -641,21 +379,7 @@ unsafe fn q6_k(rows: &Rows, sums: &mut Lanes) {
         for_each_chunk!(
             rows, sums, masks, Q6_K_BYTES,
             concat!(
-                // d, the upper half of the last dword, as floats in zmm29.
-                load_quarters!("194"),
-                "vpunpckhdq zmm4, zmm0, zmm1\n",
-                "vpunpckhdq zmm5, zmm2, zmm3\n",
-                "vpunpckhqdq zmm4, zmm4, zmm5\n",
-                "vpsrld zmm4, zmm4, 16\n",
-                "vpmovdw ymm4, zmm4\n",
-                "vcvtph2ps zmm29, ymm4\n",
-                // The 16 scales in zmm24 to zmm27.
-                load_quarters!("192"),
-                transpose!("0", "1", "2", "3", ["4", "5", "6", "7"]),
-                "vmovdqa64 zmm24, zmm0\n",
-                "vmovdqa64 zmm25, zmm1\n",
-                "vmovdqa64 zmm26, zmm2\n",
-                "vmovdqa64 zmm27, zmm3\n",
+                q6_k_header!(),
                 q6_k_half!(["0", "32", "128"], [0, 1, 2, 3], ["24", "25"],
                     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25]),
                 q6_k_half!(["64", "96", "160"], [4, 5, 6, 7], ["26", "27"],

@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+use super::k_tiles;
 use crate::BlockFormat;
 use crate::tile::{self, BLOCK, TILE_ROWS, Tile, TileSource};
 
@@ -18,6 +19,8 @@ pub(super) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
     let rows = Rows { first: source.rows[start..].as_ptr(), stride: source.row_bytes };
     let n_blocks = source.n_cols / BLOCK;
     let ahead = &mut Ahead::new(source.next, 8);
+    // Where nothing comes next, lines that are in the cache anyway.
+    let next = if source.next.is_empty() { rows.first } else { source.next.as_ptr() };
     // SAFETY: the rows hold `n_blocks` blocks of 32 columns (or one of 256) from `first` on, as checked above; the
     // functions read only inside them.
     unsafe {
@@ -27,9 +30,9 @@ pub(super) fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
             BlockFormat::Q4_1 => blocks_of_32::<20, 10, 4>(rows, n_blocks, tile, ahead),
             BlockFormat::Q5_0 => blocks_of_32::<22, 11, 5>(rows, n_blocks, tile, ahead),
             BlockFormat::Q5_1 => blocks_of_32::<24, 12, 5>(rows, n_blocks, tile, ahead),
-            BlockFormat::Q4K => q4_k(rows, tile, ahead),
+            BlockFormat::Q4K => k_tiles::q4_k(rows.first, rows.stride, next, tile),
             BlockFormat::Q5K => q5_k(rows, tile, ahead),
-            BlockFormat::Q6K => q6_k(rows, tile, ahead),
+            BlockFormat::Q6K => k_tiles::q6_k(rows.first, rows.stride, next, tile),
             BlockFormat::F32 | BlockFormat::F16 | BlockFormat::BF16 => tile::unpack(source, tile),
         }
     }
@@ -273,7 +276,7 @@ fn fifth_bits(bits: __m512i, group: usize) -> __m512i {
     _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(spread, one_each), _mm512_set1_epi8(16))
 }
 
-/// Scales and offsets of the eight sub-blocks of Q4_K and Q5_K, from the first 16 bytes of a block.
+/// Scales and offsets of the eight sub-blocks of Q5_K, from the first 16 bytes of a block.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 unsafe fn k_scales(rows: Rows, tile: &mut Tile) {
@@ -297,25 +300,7 @@ unsafe fn k_scales(rows: Rows, tile: &mut Tile) {
     }
 }
 
-/// Header of 16 bytes, then four times 32 bytes: low nibbles one sub-block, high nibbles the next.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn q4_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
-    // SAFETY: a block is 144 bytes.
-    unsafe {
-        k_scales(rows, tile);
-        for part in 0..8 {
-            ahead.fetch();
-            let packed = rows.dwords(16 + 16 * part);
-            let group = part / 2 * 16 + part % 2 * 4;
-            for (i, packed) in packed.into_iter().enumerate() {
-                store(&mut tile.codes[group + i], low_nibbles(packed));
-                store(&mut tile.codes[group + 8 + i], high_nibbles(packed));
-            }
-        }
-    }
-}
-
-/// As Q4_K with 32 bytes of fifth bits in between: bit `s` of a byte belongs to sub-block `s`.
+/// Header of 16 bytes, 32 bytes of fifth bits, four times 32 bytes: low nibbles one sub-block, high nibbles the next; bit `s` of a byte belongs to sub-block `s`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 unsafe fn q5_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
     // SAFETY: a block is 176 bytes.
@@ -341,52 +326,6 @@ unsafe fn q5_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
                     &mut tile.codes[group + 8 + i],
                     _mm512_or_si512(high_nibbles(packed), at_four(high_shift)),
                 );
-            }
-        }
-    }
-}
-
-/// 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales, d.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn q6_k(rows: Rows, tile: &mut Tile, ahead: &mut Ahead<'_>) {
-    // SAFETY: a block is 210 bytes; d is the upper half of its last dword.
-    let (d, scales) = unsafe { (high_halves(rows.dword(206)), rows.dwords(192)) };
-    for (i, bytes) in scales.into_iter().enumerate() {
-        let signed = [
-            _mm512_srai_epi32::<24>(_mm512_slli_epi32::<24>(bytes)),
-            _mm512_srai_epi32::<24>(_mm512_slli_epi32::<16>(bytes)),
-            _mm512_srai_epi32::<24>(_mm512_slli_epi32::<8>(bytes)),
-            _mm512_srai_epi32::<24>(bytes),
-        ];
-        for (to, scale) in tile.scale[4 * i..][..4].iter_mut().zip(signed) {
-            store_floats(to, _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)));
-        }
-    }
-    let upper = _mm512_set1_epi8(0x30);
-    for half in 0..2 {
-        for part in 0..2 {
-            ahead.fetch();
-            // SAFETY: as above.
-            let (first, second, pairs) = unsafe {
-                let low = 64 * half + 16 * part;
-                (rows.dwords(low), rows.dwords(low + 32), rows.dwords(128 + 32 * half + 16 * part))
-            };
-            let codes = &mut tile.codes[32 * half + 4 * part..];
-            for i in 0..4 {
-                if i == 2 {
-                    ahead.fetch();
-                }
-                let at_four = |shifted| _mm512_and_si512(shifted, upper);
-                let pairs = pairs[i];
-                store(
-                    &mut codes[i],
-                    _mm512_or_si512(low_nibbles(first[i]), at_four(_mm512_slli_epi32::<4>(pairs))),
-                );
-                let second_run = at_four(_mm512_slli_epi32::<2>(pairs));
-                store(&mut codes[8 + i], _mm512_or_si512(low_nibbles(second[i]), second_run));
-                store(&mut codes[16 + i], _mm512_or_si512(high_nibbles(first[i]), at_four(pairs)));
-                let fourth_run = at_four(_mm512_srli_epi32::<2>(pairs));
-                store(&mut codes[24 + i], _mm512_or_si512(high_nibbles(second[i]), fourth_run));
             }
         }
     }
