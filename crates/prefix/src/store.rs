@@ -1,6 +1,6 @@
 //! Finding, keeping, flushing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -92,6 +92,12 @@ pub(crate) struct Tree {
 impl Shared {
     pub(crate) fn blocks(&self) -> MutexGuard<'_, Blocks> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block that did not get to the disk is for this process alone.
+    fn stays_in_memory(&self, header: &Header) {
+        let id = (header.namespace.folder(), Name::new(&header.parent, &header.key));
+        self.blocks().stays_in_memory(&id, self.options.memory_bytes);
     }
 
     /// What is there now, on disk and in memory.
@@ -378,6 +384,8 @@ fn run(shared: &Shared, queue: &Receiver<Job>) {
     let mut written = Written::default();
     let mut room = upkeep::Room::default();
     let mut unsynced: Option<String> = None;
+    // Blocks that did not get to the disk: nothing would lead to those behind them.
+    let mut lost: HashSet<(String, [u8; 16])> = HashSet::new();
     while let Ok(job) = queue.recv() {
         match job {
             Job::Write(block) => {
@@ -385,7 +393,15 @@ fn run(shared: &Shared, queue: &Receiver<Job>) {
                 if unsynced.as_ref().is_some_and(|other| *other != folder) {
                     sync(shared, &mut unsynced);
                 }
-                write_one(shared, &block, &mut room, &mut written);
+                let follows_lost = lost.contains(&(folder.clone(), block.header.parent.short()));
+                let id = (folder.clone(), block.header.key.short());
+                match !follows_lost && write_one(shared, &block, &mut room, &mut written) {
+                    true => drop(lost.remove(&id)),
+                    false => drop(lost.insert(id)),
+                }
+                if follows_lost {
+                    shared.stays_in_memory(&block.header);
+                }
                 unsynced = Some(folder);
             }
             Job::Flush(reply) => {
@@ -403,7 +419,8 @@ fn sync(shared: &Shared, folder: &mut Option<String>) {
     }
 }
 
-fn write_one(shared: &Shared, block: &NewBlock, room: &mut upkeep::Room, written: &mut Written) {
+/// Whether the block is on disk now.
+fn write_one(shared: &Shared, block: &NewBlock, room: &mut upkeep::Room, written: &mut Written) -> bool {
     let header = &block.header;
     let (folder, name) = (header.namespace.folder(), Name::new(&header.parent, &header.key));
     let n_bytes: usize = block.sections.iter().map(|section| (**section).as_ref().len()).sum();
@@ -426,10 +443,12 @@ fn write_one(shared: &Shared, block: &NewBlock, room: &mut upkeep::Room, written
             // From now on it is read from disk, like everybody's.
             shared.blocks().forget(&id);
             upkeep::remove_covered(shared, &id.0, header);
+            true
         }
         Err(error) => {
             written.failure.get_or_insert_with(|| error.to_string());
-            shared.blocks().stays_in_memory(&id, shared.options.memory_bytes);
+            shared.stays_in_memory(header);
+            false
         }
     }
 }
