@@ -19,7 +19,7 @@
 
 use std::ops::Range;
 
-use crate::arch::plain::{BlockResult, HeadBlock, StoredBlock};
+use crate::arch::plain::{BlockResult, BlockRows, HeadBlock, StoredBlock};
 use crate::kernels::Kernels;
 use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
@@ -205,7 +205,8 @@ impl Call<'_> {
                 let rows = self.gather(tokens.clone(), head, queries);
                 let mut running = running.start(tokens.len() * self.per_kv_head, self.stride);
                 for block in 0..(self.first_pos + tokens.end).div_ceil(KV_BLOCK) {
-                    self.attend_block::<true>(&rows, block, block_scratch, &mut running);
+                    let next = (block + 1, head);
+                    self.attend_block::<true>(&rows, block, next, block_scratch, &mut running);
                 }
                 self.write(tokens, head, &running, &out);
             }
@@ -226,13 +227,7 @@ impl Call<'_> {
                 let blocks = wave..n_blocks.min(wave + blocks_at_once);
                 let mut apart = apart.room(blocks.len() * n_kv_heads * n_rows, stride);
                 self.attend_apart(tokens.clone(), blocks.clone(), &mut apart);
-                for item in 0..blocks.len() * n_kv_heads {
-                    let head = item % n_kv_heads;
-                    let block = rows_of(&mut apart, item * n_rows..(item + 1) * n_rows, stride);
-                    let mut running = rows_of(&mut running, head * n_rows..(head + 1) * n_rows, stride);
-                    // SAFETY: the table proves its target features.
-                    unsafe { (self.kernels.dispatch.merge)(&mut running, &block, stride) };
-                }
+                self.merge_apart(blocks.len(), n_rows, &apart, &mut running);
             }
             let out = SharedOut::new(out);
             for head in 0..n_kv_heads {
@@ -262,7 +257,44 @@ impl Call<'_> {
                         values: values.part(item * n_rows * stride, n_rows * stride),
                     }
                 };
-                self.attend_block::<false>(&rows, block, block_scratch, &mut result);
+                let next = (blocks.start + (item + 1) / n_kv_heads, (item + 1) % n_kv_heads);
+                self.attend_block::<false>(&rows, block, next, block_scratch, &mut result);
+            }
+        });
+    }
+
+    /// Merges the results of blocks (n_blocks, n_kv_heads, rows) in order with `running` (n_kv_heads, rows).
+    fn merge_apart(
+        &self,
+        n_blocks: usize,
+        n_rows: usize,
+        apart: &BlockResult<'_>,
+        running: &mut BlockResult<'_>,
+    ) {
+        let (n_kv_heads, stride) = (self.shape.n_kv_heads, self.stride);
+        let (max, sum) = (SharedOut::new(running.max), SharedOut::new(running.sum));
+        let values = SharedOut::new(running.values);
+        let (all_max, all_sum, all_values) = (&*apart.max, &*apart.sum, &*apart.values);
+        self.kernels.pool.run(n_kv_heads, &|worker, heads| {
+            while let Some(head) = heads.take(worker) {
+                // SAFETY: each head has its own rows and one worker took it.
+                let mut running = unsafe {
+                    BlockResult {
+                        max: max.part(head * n_rows, n_rows),
+                        sum: sum.part(head * n_rows, n_rows),
+                        values: values.part(head * n_rows * stride, n_rows * stride),
+                    }
+                };
+                for block in 0..n_blocks {
+                    let first = (block * n_kv_heads + head) * n_rows;
+                    let block = BlockRows {
+                        max: &all_max[first..][..n_rows],
+                        sum: &all_sum[first..][..n_rows],
+                        values: &all_values[first * stride..][..n_rows * stride],
+                    };
+                    // SAFETY: the table proves its target features.
+                    unsafe { (self.kernels.dispatch.merge)(&mut running, &block, stride) };
+                }
             }
         });
     }
@@ -292,11 +324,20 @@ impl Call<'_> {
         (row / self.per_kv_head, row % self.per_kv_head)
     }
 
-    /// One block's result for `rows`: put into `result`, or merged with it.
+    /// The bytes of the K and the V of a KV head in a block; nothing where there is no such block.
+    fn stored(&self, block: usize, head: usize) -> [&[u8]; 2] {
+        let size = self.kv.kv_type.block_bytes(1, self.shape.head_dim);
+        let Some(stored) = self.kv.blocks.get(block) else { return [&[], &[]] };
+        [&stored.k[head * size..][..size], &stored.v[head * size..][..size]]
+    }
+
+    /// One block's result for `rows`: put into `result`, or merged with it. Meanwhile the block and head that is likely to be
+    /// `next` is fetched from memory.
     fn attend_block<const MERGE: bool>(
         &self,
         rows: &Rows<'_>,
         block: usize,
+        next: (usize, usize),
         scratch: &mut BlockScratch,
         result: &mut BlockResult<'_>,
     ) {
@@ -311,16 +352,8 @@ impl Call<'_> {
         }
         let n_keys = limits.last().map_or(0, |&limit| limit as usize);
         let (kv_type, n_rows) = (self.kv.kv_type, limits.len());
-        let size = kv_type.block_bytes(1, head_dim);
-        let stored = &self.kv.blocks[block];
-        let stored = StoredBlock {
-            kv_type,
-            head_dim,
-            stride,
-            keys: &stored.k[rows.head * size..][..size],
-            values: &stored.v[rows.head * size..][..size],
-            n_keys,
-        };
+        let [k, v] = self.stored(block, rows.head);
+        let stored = StoredBlock { kv_type, head_dim, stride, keys: k, values: v, n_keys };
         // What a panel's attention gives goes to its rows of `result`, or is merged with them.
         let mut put = |rows: Range<usize>, attend: &mut dyn FnMut(&mut BlockResult<'_>) -> bool| {
             let mut result = rows_of(result, rows.clone(), stride);
@@ -331,7 +364,7 @@ impl Call<'_> {
             let done = attend(&mut fresh);
             if done {
                 // SAFETY: the table proves its target features.
-                unsafe { (dispatch.merge)(&mut result, &fresh, stride) };
+                unsafe { (dispatch.merge)(&mut result, &fresh.rows(), stride) };
             }
             done
         };
@@ -344,9 +377,12 @@ impl Call<'_> {
             return;
         }
         let floats = self.load(&stored, keys, values);
+        let next = self.stored(next.0, next.1);
         for first in (0..n_rows).step_by(PANEL) {
             let panel = first..n_rows.min(first + PANEL);
             let queries = &rows.queries[panel.start * head_dim..panel.end * head_dim];
+            let share = |bytes: usize| bytes * panel.start / n_rows..bytes * panel.end / n_rows;
+            let floats = HeadBlock { next: next.map(|bytes| &bytes[share(bytes.len())]), ..floats };
             put(panel.clone(), &mut |result| {
                 // SAFETY: the table proves its target features.
                 unsafe { (dispatch.attend)(&floats, queries, &limits[panel.clone()], weights, result) };
@@ -370,7 +406,7 @@ impl Call<'_> {
             (dispatch.load_keys)(kv_type, stored.keys, head_dim, n_keys, keys);
             (dispatch.load_values)(kv_type, stored.values, head_dim, n_keys, stride, values)
         };
-        HeadBlock { head_dim, stride, keys, values, finite }
+        HeadBlock { head_dim, stride, keys, values, finite, next: [&[], &[]] }
     }
 
     /// Divides by the sums and writes the rows of `tokens` of KV head `head`.

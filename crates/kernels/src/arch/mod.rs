@@ -13,7 +13,7 @@ use crate::activation::{ActivationChunk, ActivationWriter, Activations};
 use crate::format::CodeKind;
 use crate::tile::{FloatTile, TILE_ROWS, Tile, TileSource};
 use crate::{KernelError, KvType, RopePairing};
-use plain::{BlockResult, HeadBlock, StoredBlock};
+use plain::{BlockResult, BlockRows, HeadBlock, StoredBlock};
 
 /// An instruction set that has kernels of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,7 +95,7 @@ pub(crate) struct Dispatch {
     pub(crate) attend: unsafe fn(&HeadBlock<'_>, &[f32], &[u32], &mut [f32], &mut BlockResult<'_>),
     /// Attention of one panel, up to 12 rows, without converting the block first; or nothing, and false.
     pub(crate) attend_one: unsafe fn(&StoredBlock<'_>, &[f32], &mut [f32], &mut BlockResult<'_>) -> bool,
-    pub(crate) merge: unsafe fn(&mut BlockResult<'_>, &BlockResult<'_>, usize),
+    pub(crate) merge: unsafe fn(&mut BlockResult<'_>, &BlockRows<'_>, usize),
 }
 
 /// A table whose functions are the plain ones, compiled with the given target features (none: the baseline).
@@ -103,7 +103,7 @@ macro_rules! compiled_plain {
     ($isa:expr $(, $features:literal)?) => {{
         use std::ops::Range;
         use crate::activation::{self, ActivationChunk, ActivationWriter};
-        use crate::arch::{ConvInput, Dispatch, Sums, plain, plain::{BlockResult, HeadBlock}};
+        use crate::arch::{ConvInput, Dispatch, Sums, plain, plain::{BlockResult, BlockRows, HeadBlock}};
         use crate::format::CodeKind;
         use crate::tile::{self, FloatTile, Tile, TileSource};
         use crate::{KvType, RopePairing};
@@ -186,7 +186,7 @@ macro_rules! compiled_plain {
             plain::attend(block, queries, limits, weights, result);
         }
         $(#[target_feature(enable = $features)])?
-        fn merge(running: &mut BlockResult<'_>, block: &BlockResult<'_>, stride: usize) {
+        fn merge(running: &mut BlockResult<'_>, block: &BlockRows<'_>, stride: usize) {
             plain::merge(running, block, stride);
         }
         Dispatch {

@@ -234,6 +234,7 @@ fn kv_number(kv_type: KvType, scales: &[u8], scale: usize, numbers: &[u8], index
 }
 
 /// The keys and values of one head in one block, as floats.
+#[derive(Clone, Copy)]
 pub(crate) struct HeadBlock<'a> {
     pub(crate) head_dim: usize,
     /// head_dim rounded up to 16: the length of a row of values and of an output row.
@@ -244,6 +245,8 @@ pub(crate) struct HeadBlock<'a> {
     pub(crate) values: &'a [f32],
     /// Whether no value is infinite or NaN.
     pub(crate) finite: bool,
+    /// Bytes that will be read after this block, to be fetched meanwhile.
+    pub(crate) next: [&'a [u8]; 2],
 }
 
 /// The same as they are stored.
@@ -267,6 +270,20 @@ pub(crate) struct BlockResult<'a> {
     pub(crate) sum: &'a mut [f32],
     /// Sum of 2^(score - max) * value, (n_rows, stride).
     pub(crate) values: &'a mut [f32],
+}
+
+impl BlockResult<'_> {
+    /// The same to read.
+    pub(crate) fn rows(&self) -> BlockRows<'_> {
+        BlockRows { max: self.max, sum: self.sum, values: self.values }
+    }
+}
+
+/// A [`BlockResult`] to read.
+pub(crate) struct BlockRows<'a> {
+    pub(crate) max: &'a [f32],
+    pub(crate) sum: &'a [f32],
+    pub(crate) values: &'a [f32],
 }
 
 /// Attention of a panel of up to 12 query rows, scaled for powers of two, to the first `limits[row]` keys of a block.
@@ -317,7 +334,7 @@ pub(crate) fn attend(
 
 /// Adds a block's result to what the blocks before it gave.
 #[inline(always)]
-pub(crate) fn merge(running: &mut BlockResult<'_>, block: &BlockResult<'_>, stride: usize) {
+pub(crate) fn merge(running: &mut BlockResult<'_>, block: &BlockRows<'_>, stride: usize) {
     // The factors of some rows first: side by side, a lane a row.
     const ROWS: usize = 16;
     for first in (0..running.max.len()).step_by(ROWS) {

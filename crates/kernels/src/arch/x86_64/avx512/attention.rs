@@ -211,7 +211,7 @@ pub(super) fn attend(
         // SAFETY: the lengths were checked above.
         ROWS => unsafe {
             scores::<ROWS, FLOATS>(keys, head_dim, most, queries, weights);
-            softmax(weights, limits, most, result.max, result.sum);
+            softmax(weights, limits, most, block.next, result.max, result.sum);
             for dim in (0..stride).step_by(32) {
                 let width = (stride - dim).min(32);
                 let first = block.values.as_ptr().add(dim * KV_BLOCK).cast();
@@ -270,7 +270,7 @@ fn attend_one_as<const SOURCE: Source>(
         // SAFETY: the lengths were checked above.
         ROWS => unsafe {
             scores::<ROWS, SOURCE>(keys, head_dim, n_keys, queries, weights);
-            softmax(weights, &limits[..n_rows], n_keys, result.max, result.sum);
+            softmax(weights, &limits[..n_rows], n_keys, [&[], &[]], result.max, result.sum);
             read_scales(block.values, group_bytes, n_scales, scales);
             let values = |dim: usize| Values {
                 first: block.values.as_ptr().add(scales_bytes + dim * size_of_number(SOURCE)),
@@ -378,10 +378,17 @@ unsafe fn scores<const ROWS: usize, const SOURCE: Source>(
 }
 
 /// Turns the first `limits[row]` scores of each row into 2^(score - max), the others up to `most` into 0; gives max and
-/// sum.
+/// sum. Meanwhile it fetches `next`: nothing else here waits for memory.
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn softmax(weights: &mut [f32], limits: &[u32], most: usize, max: &mut [f32], sum: &mut [f32]) {
+fn softmax(
+    weights: &mut [f32],
+    limits: &[u32],
+    most: usize,
+    next: [&[u8]; 2],
+    max: &mut [f32],
+    sum: &mut [f32],
+) {
     let n_vectors = most.div_ceil(16);
     for (weights, &limit) in weights.chunks_exact_mut(KV_BLOCK).zip(limits) {
         // What is not seen counts as the lowest score, whatever was computed there.
@@ -392,11 +399,13 @@ fn softmax(weights: &mut [f32], limits: &[u32], most: usize, max: &mut [f32], su
     while row < n_rows {
         let weights = &mut weights[row * KV_BLOCK..];
         let (max, sum) = (&mut max[row..], &mut sum[row..]);
+        let next =
+            next.map(|bytes| &bytes[bytes.len() * row / n_rows..bytes.len() * n_rows.min(row + 4) / n_rows]);
         match n_rows - row {
-            1 => softmax_rows::<1>(weights, n_vectors, max, sum),
-            2 => softmax_rows::<2>(weights, n_vectors, max, sum),
-            3 => softmax_rows::<3>(weights, n_vectors, max, sum),
-            _ => softmax_rows::<4>(weights, n_vectors, max, sum),
+            1 => softmax_rows::<1>(weights, n_vectors, next, max, sum),
+            2 => softmax_rows::<2>(weights, n_vectors, next, max, sum),
+            3 => softmax_rows::<3>(weights, n_vectors, next, max, sum),
+            _ => softmax_rows::<4>(weights, n_vectors, next, max, sum),
         }
         row += 4;
     }
@@ -410,7 +419,13 @@ fn softmax(weights: &mut [f32], limits: &[u32], most: usize, max: &mut [f32], su
 /// [`softmax`] of `ROWS` rows side by side, so that none waits for its maximum, over whole vectors.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn softmax_rows<const ROWS: usize>(weights: &mut [f32], n_vectors: usize, max: &mut [f32], sum: &mut [f32]) {
+fn softmax_rows<const ROWS: usize>(
+    weights: &mut [f32],
+    n_vectors: usize,
+    next: [&[u8]; 2],
+    max: &mut [f32],
+    sum: &mut [f32],
+) {
     assert!(weights.len() >= ROWS * KV_BLOCK && 16 * n_vectors <= KV_BLOCK);
     let scores = weights.as_mut_ptr();
     let mut highest = [_mm512_set1_ps(f32::NEG_INFINITY); ROWS];
@@ -425,6 +440,9 @@ fn softmax_rows<const ROWS: usize>(weights: &mut [f32], n_vectors: usize, max: &
     let highest = highest.map(|lanes| _mm512_reduce_max_ps(lanes));
     let mut sums = [_mm512_setzero_ps(); ROWS];
     for i in 0..n_vectors {
+        for bytes in next {
+            super::super::prefetch(&bytes[bytes.len() * i / n_vectors..bytes.len() * (i + 1) / n_vectors]);
+        }
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: as above.
             unsafe {
