@@ -3,7 +3,7 @@
 
     python3 -m venv peer && peer/bin/pip install llama-cpp-python      # builds llama.cpp for this processor
     cargo build --release -p docent-cli
-    benches/beside_llama_cpp.py --python peer/bin/python --model MODEL.gguf --depth 0,8192 [--pp 512] [--tg 32] [--threads 2]
+    benches/beside_llama_cpp.py --python peer/bin/python --model MODEL.gguf --depth 0,8192 [--pp 64,512] [--tg 32] [--threads 2]
 
 llama.cpp runs with flash attention on and off, its weights not repacked; each figure is held against the better of the
 two. Repacking halves its prefill of a mixture of experts and doubles its memory; --repack measures it all the same.
@@ -37,7 +37,8 @@ def peer(arguments):
     load_s = time.perf_counter() - start
     depths = sorted(int(depth) for depth in arguments.depth.split(","))
     parameters = llama.llama_context_default_params()
-    parameters.n_ctx = depths[-1] + arguments.pp + arguments.tg + 512
+    prefills = [int(pp) for pp in arguments.pp.split(",")]
+    parameters.n_ctx = depths[-1] + sum(prefills) + len(prefills) * arguments.tg + 512
     parameters.n_batch = parameters.n_ubatch = 512
     parameters.n_threads = parameters.n_threads_batch = arguments.threads
     parameters.flash_attn_type = 1 if arguments.flash == "on" else 0
@@ -54,7 +55,7 @@ def peer(arguments):
         llama.llama_synchronize(context)
         return time.perf_counter() - start
 
-    seconds(min(arguments.pp, 512))  # warm-up: pages in the weights
+    seconds(min(max(prefills), 512))  # warm-up: pages in the weights
     llama.llama_memory_clear(memory, True)
     at, fill_s = 0, 0.0
     for depth in depths:
@@ -62,17 +63,18 @@ def peer(arguments):
             n = min(512, depth - at)
             fill_s += seconds(n)
             at += n
-        read, written = seconds(arguments.pp), sum(seconds(1) for _ in range(arguments.tg))
-        # It cannot forget a part of a sequence in a recurrent layer, so it goes on from here.
-        at += arguments.pp + arguments.tg
-        with open("/proc/self/status") as status:
-            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-        print(json.dumps({
-            "engine": "llama.cpp", "depth": depth, "pp": arguments.pp, "pp_tok_s": round(arguments.pp / read, 2),
-            "tg_tok_s": round(arguments.tg / written, 2) if written else 0, "flash": arguments.flash,
-            "threads": arguments.threads, "load_s": round(load_s, 2), "rss_gib": round(peak / 2**20, 2),
-            "fill_s": round(fill_s, 2),
-        }), flush=True)
+        for pp in prefills:
+            read, written = seconds(pp), sum(seconds(1) for _ in range(arguments.tg))
+            # It cannot forget a part of a sequence in a recurrent layer, so it goes on from here.
+            at += pp + arguments.tg
+            with open("/proc/self/status") as status:
+                peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+            print(json.dumps({
+                "engine": "llama.cpp", "depth": depth, "pp": pp, "pp_tok_s": round(pp / read, 2),
+                "tg_tok_s": round(arguments.tg / written, 2) if written else 0, "flash": arguments.flash,
+                "threads": arguments.threads, "load_s": round(load_s, 2), "rss_gib": round(peak / 2**20, 2),
+                "fill_s": round(fill_s, 2),
+            }), flush=True)
 
 
 def processor_seconds():
@@ -89,7 +91,7 @@ def lines_of(command):
 
 
 def compare(arguments):
-    options = ["--model", arguments.model, "--depth", arguments.depth, "--pp", str(arguments.pp),
+    options = ["--model", arguments.model, "--depth", arguments.depth, "--pp", arguments.pp,
                "--tg", str(arguments.tg), "--threads", str(arguments.threads)]
     ours = [arguments.docent, "bench", "model", *options, "--json"]
     theirs = {
@@ -97,7 +99,7 @@ def compare(arguments):
         + (["--repack"] if arguments.repack else [])
         for flash in arguments.flash.split(",")
     }
-    figures = {}  # (engine, depth, key) -> values of the rounds
+    figures = {}  # (engine, (depth, prefill), key) -> values of the rounds
     for round_number in range(1, arguments.rounds + 1):
         busy, own = processor_seconds()
         start = time.monotonic()
@@ -105,7 +107,7 @@ def compare(arguments):
             for line in lines_of(command):
                 engine = line["engine"] + (f" flash {line['flash']}" if "flash" in line else "")
                 for key in ("pp_tok_s", "tg_tok_s", "rss_gib", "load_s", "fill_s"):
-                    figures.setdefault((engine, line["depth"], key), []).append(line[key])
+                    figures.setdefault((engine, (line["depth"], line["pp"]), key), []).append(line[key])
                 print(f"round {round_number}: {json.dumps(line)}", flush=True)
         now_busy, now_own = processor_seconds()
         others = max(0.0, (now_busy - busy) - (now_own - own)) / (time.monotonic() - start)
@@ -116,11 +118,11 @@ def compare(arguments):
 def report(figures):
     engines = sorted({engine for engine, _, _ in figures})
     peers = [engine for engine in engines if engine != "docent"]
-    for depth in sorted({depth for _, depth, _ in figures}):
+    for depth, pp in sorted({at for _, at, _ in figures}):
         for key, what in (("pp_tok_s", "read, tokens/s"), ("tg_tok_s", "written, tokens/s"),
                           ("rss_gib", "resident, GiB"), ("load_s", "load, s"), ("fill_s", "fill from 0, s")):
-            median = {engine: statistics.median(figures[engine, depth, key]) for engine in engines}
-            line = f"depth {depth:6} {what:18}" + "".join(f"  {e} {median[e]:8.2f}" for e in engines)
+            median = {engine: statistics.median(figures[engine, (depth, pp), key]) for engine in engines}
+            line = f"depth {depth:6} + {pp:4} {what:18}" + "".join(f"  {e} {median[e]:8.2f}" for e in engines)
             best = max(median[engine] for engine in peers) if key.endswith("tok_s") else None
             print(line + (f"  ratio {median['docent'] / best:.2f}" if best else ""))
 
@@ -131,7 +133,7 @@ def main():
     parser.add_argument("--docent", default="target/release/docent")
     parser.add_argument("--model", required=True)
     parser.add_argument("--depth", default="0")
-    parser.add_argument("--pp", type=int, default=512)
+    parser.add_argument("--pp", default="512", help="tokens of prefills, e.g. 64,512")
     parser.add_argument("--tg", type=int, default=32)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)

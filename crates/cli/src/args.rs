@@ -434,9 +434,9 @@ pub struct BenchModelArgs {
     /// Model name or GGUF path.
     #[arg(long, short)]
     pub model: String,
-    /// Tokens to read at once.
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    pub pp: usize,
+    /// Tokens to read at once; each of several is measured by itself.
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "512")]
+    pub pp: Vec<usize>,
     /// Tokens to write one by one.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub tg: usize,

@@ -16,9 +16,9 @@ const ORDINARY_TOKENS: std::ops::Range<usize> = 300..40_000;
 /// What to measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchPlan {
-    /// Tokens of the prefill that is timed.
-    pub n_prefill: usize,
-    /// Single tokens that are timed behind it.
+    /// Tokens of the prefills that are timed.
+    pub prefills: Vec<usize>,
+    /// Single tokens that are timed behind each.
     pub n_decode: usize,
     /// Tokens before either; taken in ascending order.
     pub depths: Vec<usize>,
@@ -26,11 +26,13 @@ pub struct BenchPlan {
     pub n_repeats: usize,
 }
 
-/// Speed at one depth.
+/// Speed of one prefill at one depth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchFigures {
     /// Tokens of context before the prefill.
     pub depth: usize,
+    /// Tokens of the prefill.
+    pub n_prefill: usize,
     /// Prefilled tokens a second: median of the repeats.
     pub prefill_per_s: f64,
     /// Decoded tokens a second: median of the repeats.
@@ -39,7 +41,7 @@ pub struct BenchFigures {
     pub fill_s: f64,
 }
 
-/// Measures depth by depth, telling `on_figures` after each.
+/// Measures depth by depth, prefill by prefill, telling `on_figures` after each.
 ///
 /// # Errors
 /// [`LmError::ContextFull`] for a depth beyond the context; [`LmError::Cancelled`]; what `on_figures` says.
@@ -50,13 +52,14 @@ pub fn bench<E: From<InferError>>(
     on_figures: &mut dyn FnMut(BenchFigures) -> Result<(), E>,
 ) -> Result<(), E> {
     let deepest = plan.depths.iter().max().copied().unwrap_or(0);
+    let longest = plan.prefills.iter().max().copied().unwrap_or(0);
     let (n_tokens, context_length) =
-        (deepest.saturating_add(plan.n_prefill + plan.n_decode), model.config().context_length);
+        (deepest.saturating_add(longest.saturating_add(plan.n_decode)), model.config().context_length);
     if n_tokens > context_length {
         return Err(InferError::from(LmError::ContextFull { n_tokens, context_length }).into());
     }
     let mut run = Run { model, cancel, random: Rng::new(1) };
-    run.seconds(&mut model.new_state(), plan.n_prefill.max(1))?; // warm-up: pages in the weights
+    run.seconds(&mut model.new_state(), longest.max(1))?; // warm-up: pages in the weights
     let _ = model.kernels().take_profile();
     let (mut state, mut fill_s) = (model.new_state(), 0.0);
     let mut depths = plan.depths.clone();
@@ -66,24 +69,12 @@ pub fn bench<E: From<InferError>>(
             let n = (depth - state.n_tokens()).min(SLICE);
             fill_s += run.seconds(&mut state, n)?;
         }
-        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
         // What filled the context is not what is asked about.
         let _ = model.kernels().take_profile();
-        for _ in 0..plan.n_repeats.max(1) {
-            let mut state = state.clone();
-            if plan.n_prefill > 0 {
-                prefill.push(plan.n_prefill as f64 / run.seconds(&mut state, plan.n_prefill)?);
-            }
-            if plan.n_decode > 0 {
-                let mut seconds = 0.0;
-                for _ in 0..plan.n_decode {
-                    seconds += run.seconds(&mut state, 1)?;
-                }
-                decode.push(plan.n_decode as f64 / seconds);
-            }
+        for &n_prefill in &plan.prefills {
+            let (prefill_per_s, decode_per_s) = run.behind(&state, n_prefill, plan)?;
+            on_figures(BenchFigures { depth, n_prefill, prefill_per_s, decode_per_s, fill_s })?;
         }
-        let (prefill_per_s, decode_per_s) = (median(&mut prefill), median(&mut decode));
-        on_figures(BenchFigures { depth, prefill_per_s, decode_per_s, fill_s })?;
     }
     Ok(())
 }
@@ -95,6 +86,30 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Medians of tokens a second: of a prefill of `n_prefill` behind `state`, and of single tokens behind that.
+    fn behind(
+        &mut self,
+        state: &State,
+        n_prefill: usize,
+        plan: &BenchPlan,
+    ) -> Result<(f64, f64), InferError> {
+        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+        for _ in 0..plan.n_repeats.max(1) {
+            let mut state = state.clone();
+            if n_prefill > 0 {
+                prefill.push(n_prefill as f64 / self.seconds(&mut state, n_prefill)?);
+            }
+            if plan.n_decode > 0 {
+                let mut seconds = 0.0;
+                for _ in 0..plan.n_decode {
+                    seconds += self.seconds(&mut state, 1)?;
+                }
+                decode.push(plan.n_decode as f64 / seconds);
+            }
+        }
+        Ok((median(&mut prefill), median(&mut decode)))
+    }
+
     /// Seconds of a forward pass of `n` random tokens, the last one's logits included.
     fn seconds(&mut self, state: &mut State, n: usize) -> Result<f64, InferError> {
         if self.cancel.is_cancelled() {

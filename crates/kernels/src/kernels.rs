@@ -143,6 +143,22 @@ impl Kernels {
         });
     }
 
+    /// h += x, value by value.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub fn add(&self, h: &mut [f32], x: &[f32]) {
+        assert_eq!(h.len(), x.len(), "terms of a sum");
+        let n = h.len();
+        let _timed = self.profiler.time(Operation::Add, Work::default);
+        let h = SharedOut::new(h);
+        self.by_rows(n, 1, &|start, n| {
+            // SAFETY: items do not overlap.
+            let h = unsafe { h.part(start, n) };
+            h.iter_mut().zip(&x[start..start + n]).for_each(|(h, x)| *h += x);
+        });
+    }
+
     /// x = 1 / (1 + e^-x), value by value.
     pub fn sigmoid(&self, x: &mut [f32]) {
         // SAFETY: the table proves its target features.

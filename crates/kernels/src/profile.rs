@@ -32,6 +32,8 @@ pub enum Operation {
     Rope,
     /// silu(gate) * up.
     Gate,
+    /// A layer's output added to the residual stream.
+    Add,
 }
 
 /// What one kind of operation cost.

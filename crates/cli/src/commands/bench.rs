@@ -21,8 +21,8 @@ fn model(context: &Context, args: &BenchModelArgs) -> anyhow::Result<Outcome> {
     let loading = Instant::now();
     let engine = context.library.engine(&chosen, models::kv_type(args.kv))?;
     let load_s = loading.elapsed().as_secs_f64();
-    let depths = args.depth.clone();
-    let plan = BenchPlan { n_prefill: args.pp, n_decode: args.tg, depths, n_repeats: args.reps };
+    let (prefills, depths) = (args.pp.clone(), args.depth.clone());
+    let plan = BenchPlan { prefills, n_decode: args.tg, depths, n_repeats: args.reps };
     let done = bench::<anyhow::Error>(engine.model(), &plan, context.interrupt.cancel(), &mut |figures| {
         tell(context, args, load_s, &figures)?;
         profile::tell(context);
@@ -39,7 +39,7 @@ fn tell(context: &Context, args: &BenchModelArgs, load_s: f64, figures: &BenchFi
     if !args.json {
         context.output.line(format!(
             "depth {:>7}: {:8.2} tokens/s read ({} at once), {:7.2} tokens/s written",
-            figures.depth, figures.prefill_per_s, args.pp, figures.decode_per_s
+            figures.depth, figures.prefill_per_s, figures.n_prefill, figures.decode_per_s
         ));
         return Ok(());
     }
@@ -49,7 +49,7 @@ fn tell(context: &Context, args: &BenchModelArgs, load_s: f64, figures: &BenchFi
         Kv::Q8_0 => "q8_0",
     };
     let line = json!({
-        "engine": "docent", "depth": figures.depth, "pp": args.pp, "pp_tok_s": rounded(figures.prefill_per_s),
+        "engine": "docent", "depth": figures.depth, "pp": figures.n_prefill, "pp_tok_s": rounded(figures.prefill_per_s),
         "tg_tok_s": rounded(figures.decode_per_s), "kv": kv, "threads": context.library.settings().n_threads,
         "load_s": rounded(load_s), "rss_gib": rss_gib, "fill_s": rounded(figures.fill_s),
     });

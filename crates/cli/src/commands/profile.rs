@@ -60,5 +60,6 @@ fn operation_name(operation: Operation) -> String {
         Operation::Norm => "norms".to_owned(),
         Operation::Rope => "rotary positions".to_owned(),
         Operation::Gate => "silu(gate) * up".to_owned(),
+        Operation::Add => "residual sums".to_owned(),
     }
 }

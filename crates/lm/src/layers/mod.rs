@@ -65,20 +65,16 @@ impl Layer {
             Mixer::Attention(layer) => layer.forward(pass, &normed, &mut out),
             Mixer::ShortConv(layer) => layer.forward(pass, &normed, &mut out),
         }
-        add(h, &out);
+        pass.kernels.add(h, &out);
         self.feed_forward_norm.forward(pass.kernels, h, &mut normed);
         match &self.feed_forward {
             FeedForward::Dense(layer) => layer.forward(pass, &normed, &mut out),
             FeedForward::Experts(layer) => layer.forward(pass, &normed, &mut out),
         }
-        add(h, &out);
+        pass.kernels.add(h, &out);
         pass.scratch.give(normed);
         pass.scratch.give(out);
     }
-}
-
-fn add(h: &mut [f32], out: &[f32]) {
-    h.iter_mut().zip(out).for_each(|(h, x)| *h += x);
 }
 
 /// Buffers that layers hand on to one another. A fresh allocation of several megabytes per matrix product costs page
@@ -91,9 +87,11 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// A buffer of `len` numbers whose values are whatever was left there.
     pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
-        let mut buffer = self.free.pop().unwrap_or_default();
-        buffer.resize(len, 0.0);
-        buffer
+        // The same lengths come again in every layer: one that has it needs neither room nor zeros.
+        match self.free.iter().rposition(|buffer| buffer.len() == len) {
+            Some(at) => self.free.swap_remove(at),
+            None => vec![0.0; len],
+        }
     }
 
     /// Returns a buffer for the next one who asks.
