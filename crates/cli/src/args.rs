@@ -165,7 +165,9 @@ pub enum Style {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Order {
-    /// By path and offset: the next question shares the longest prefix.
+    /// What was read before first, in the order it was read in; then the others by path and offset.
+    Sticky,
+    /// By path and offset, without regard to what was read before.
     Canonical,
     /// Best passage first.
     Relevance,
@@ -196,7 +198,7 @@ pub struct AskArgs {
     /// The most tokens of evidence to read [default: what suits the model].
     #[arg(long, value_name = "N")]
     pub budget: Option<usize>,
-    /// The order in which passages are put before the model [default: canonical; best first for very small models].
+    /// The order in which passages are put before the model [default: sticky; best first for very small models].
     #[arg(long, value_enum)]
     pub order: Option<Order>,
     /// Print one JSON object instead of text.

@@ -45,7 +45,7 @@ pub struct AskOptions {
     pub kv_type: KvType,
     /// The most tokens of evidence; what suits the model if none.
     pub budget: Option<usize>,
-    /// How passages are laid out; canonical if none, but best first for a model too small to be told a ranking.
+    /// How passages are laid out; what was read before first if none, but best first for a model too small to be told a ranking.
     pub order: Option<Order>,
     /// Sampling temperature; the model's own if none.
     pub temperature: Option<f32>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use docent_index::{DocId, Index};
-use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prompt, Sampling};
+use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prefixes, Prompt, Sampling};
 use docent_pack::{Budget, Frame, Order, Packed, Passage, Reason};
 use docent_retrieve::Hit;
 
@@ -92,7 +92,7 @@ impl Plan {
         generation.sampling.seed = options.seed;
         generation.max_tokens = options.max_tokens.unwrap_or(generation.max_tokens);
         generation.max_thinking = options.max_thinking.or(generation.max_thinking);
-        let order = options.order.unwrap_or(if brief { Order::Relevance } else { Order::Canonical });
+        let order = options.order.unwrap_or(if brief { Order::Relevance } else { Order::Sticky });
         let evidence = options.budget.unwrap_or(model.evidence_budget);
         Self {
             budget: Budget { context: model.context_length, reserved: generation.max_tokens, evidence },
@@ -113,7 +113,7 @@ fn pack_prompt(library: &Library, asked: &Asked, plan: &Plan) -> Result<(Packed,
             return Ok((packed, hits));
         }
     }
-    let packed = pack_with(asked.engine, plan, asked.question, asked.hits, plan.order)?;
+    let packed = pack_with(asked.engine, plan, asked.question, asked.hits, plan.order, asked.prefixes)?;
     Ok((packed, asked.hits.to_vec()))
 }
 
@@ -131,7 +131,7 @@ fn best_first(found: &[Hit], whole: Vec<Hit>) -> Vec<Hit> {
 
 /// All of `hits`, or none where they do not fit.
 fn pack_all(engine: &Engine, plan: &Plan, question: &str, hits: &[Hit]) -> Result<Option<Packed>, Error> {
-    let packed = pack_with(engine, plan, question, hits, Order::Canonical)?;
+    let packed = pack_with(engine, plan, question, hits, Order::Canonical, None)?;
     let all_fit = packed.left_out.iter().all(|left_out| left_out.reason != Reason::OverBudget);
     Ok(all_fit.then_some(packed))
 }
@@ -158,11 +158,18 @@ fn pack_with(
     question: &str,
     hits: &[Hit],
     order: Order,
+    prefixes: Option<&Prefixes>,
 ) -> Result<Packed, Error> {
     let tokenizer = engine.model().tokenizer();
     let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief };
+    let kept = |visit: &mut dyn FnMut(&[u32]) -> bool| {
+        if let Some(prefixes) = prefixes {
+            prefixes.explore(visit);
+        }
+    };
+    let frame =
+        Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief, kept: &kept };
     let plain = |text: &str| tokenizer.encode(text);
     Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
 }

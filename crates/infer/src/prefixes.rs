@@ -78,9 +78,9 @@ impl Prefixes {
         &self.store
     }
 
-    /// How many tokens of each of several sequences are there, for planning.
-    pub fn depths(&self) -> impl Fn(&[u32]) -> usize + use<> {
-        self.store.depths(&self.namespace)
+    /// Shows what is there, for planning: see [`Store::explore`].
+    pub fn explore(&self, visit: &mut dyn FnMut(&[u32]) -> bool) {
+        self.store.explore(&self.namespace, visit);
     }
 
     /// Seconds that computing `n_tokens` behind `first_pos` others will take, if enough was computed here before: what a

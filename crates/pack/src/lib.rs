@@ -15,9 +15,10 @@
 
 mod merge;
 mod prompt;
+mod sticky;
 
 pub use merge::merge_neighbours;
-pub use prompt::{Budget, Frame, LeftOut, Order, PackError, Packed, PackedPassage, Reason, pack};
+pub use prompt::{Budget, Frame, Kept, LeftOut, Order, PackError, Packed, PackedPassage, Reason, pack};
 
 use std::ops::Range;
 

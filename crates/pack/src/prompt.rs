@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Passage, Tokenize, merge_neighbours};
+use crate::{Passage, Tokenize, merge_neighbours, sticky};
 
 /// The parts of the prompt that hold no document.
 pub struct Frame<'a> {
@@ -12,7 +12,13 @@ pub struct Frame<'a> {
     pub after: &'a dyn Fn(&[usize]) -> Vec<u32>,
     /// Whether passages are shown with the numbers they are cited by. Very small models take the numbers for text.
     pub numbered: bool,
+    /// Shows what was read before, for [`Order::Sticky`].
+    pub kept: &'a Kept<'a>,
 }
+
+/// Shows sequences of tokens whose state is kept, all from the first token on, shorter ones before those that go on from them.
+/// Whoever is shown one says whether to go on.
+pub type Kept<'a> = dyn Fn(&mut dyn FnMut(&[u32]) -> bool) + 'a;
 
 /// How many tokens there are, all counted with the model's own tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +34,10 @@ pub struct Budget {
 /// In which order the chosen passages stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// By path and offset: questions about the same documents share a prefix.
+    /// What was read before comes first, in the order it was read in; then the others by path and offset.
     #[default]
+    Sticky,
+    /// By path and offset, without regard to what was read before.
     Canonical,
     /// Best first: what other systems do, and useful to compare with.
     Relevance,
@@ -114,7 +122,7 @@ pub fn pack(
 ) -> Result<Packed, PackError> {
     passages.sort_by_key(|passage| passage.rank);
     let available = budget.context.saturating_sub(budget.reserved);
-    let empty = lay_out(frame, Vec::new(), order, tokenizer);
+    let empty = lay_out(frame, &[], Vec::new(), order, tokenizer);
     if empty.tokens.len() > available {
         return Err(PackError::QuestionTooLong { needed: empty.tokens.len(), available });
     }
@@ -122,19 +130,27 @@ pub fn pack(
     let fits = |packed: &Packed| {
         packed.tokens.len() <= available && packed.tokens.len() - frame_tokens <= budget.evidence
     };
-
     // Sizes of single passages only steer the search; what decides is the exact count of the whole prompt.
-    let sizes: Vec<usize> =
-        passages.iter().map(|p| block_tokens(p, frame.numbered.then_some(1), tokenizer).0.len()).collect();
+    let size = |passage: &Passage| block_tokens(passage, frame.numbered.then_some(1), tokenizer).0.len();
+    let sizes: Vec<usize> = passages.iter().map(size).collect();
     let room = budget.evidence.min(available - frame_tokens);
-    let mut chosen = first_fit(&sizes, room);
-    let mut best = lay_out(frame, pick(&passages, &chosen), order, tokenizer);
+    let mut fixed = match order {
+        Order::Sticky => sticky::fixed(frame, &passages, &sizes, room, tokenizer),
+        Order::Canonical | Order::Relevance => Vec::new(),
+    };
+    while !fits(&lay_out(frame, &fixed, Vec::new(), order, tokenizer)) && fixed.pop().is_some() {}
+
+    let (offered, sizes): (Vec<Passage>, Vec<usize>) =
+        passages.iter().cloned().zip(sizes).filter(|(p, _)| !sticky::is_covered(p, &fixed)).unzip();
+    let used = lay_out(frame, &fixed, Vec::new(), order, tokenizer).tokens.len() - frame_tokens;
+    let mut chosen = first_fit(&sizes, room.saturating_sub(used));
+    let mut best = lay_out(frame, &fixed, pick(&offered, &chosen), order, tokenizer);
     while !fits(&best) {
         // A label grew a digit or the ranking a number: the worst ranked gives way.
         if chosen.pop().is_none() {
             break;
         }
-        best = lay_out(frame, pick(&passages, &chosen), order, tokenizer);
+        best = lay_out(frame, &fixed, pick(&offered, &chosen), order, tokenizer);
     }
     // Merged overlaps leave room: offer it to the next ones, in rank order.
     for (candidate, &size) in sizes.iter().enumerate() {
@@ -145,7 +161,7 @@ pub fn pack(
         let mut wider = chosen.clone();
         wider.push(candidate);
         wider.sort_unstable();
-        let packed = lay_out(frame, pick(&passages, &wider), order, tokenizer);
+        let packed = lay_out(frame, &fixed, pick(&offered, &wider), order, tokenizer);
         if fits(&packed) {
             (chosen, best) = (wider, packed);
         }
@@ -176,6 +192,19 @@ fn block_tokens(
     number: Option<usize>,
     tokenizer: &dyn Tokenize,
 ) -> (Vec<u32>, Range<usize>) {
+    let mut tokens = label(passage, number, tokenizer);
+    let start = tokens.len();
+    tokens.extend(tokenizer.tokens(&passage.text));
+    let end = tokens.len();
+    tokens.extend(tokenizer.tokens(BEHIND));
+    (tokens, start..end)
+}
+
+/// What stands behind a passage.
+const BEHIND: &str = "\n\n";
+
+/// The tokens of a passage's label.
+pub(crate) fn label(passage: &Passage, number: Option<usize>, tokenizer: &dyn Tokenize) -> Vec<u32> {
     let mut label = number.map_or_else(String::new, |number| format!("[{number}] "));
     label.push_str(&passage.name);
     for heading in &passage.heading_path {
@@ -183,23 +212,31 @@ fn block_tokens(
         label.push_str(heading);
     }
     label.push('\n');
-    let mut tokens = tokenizer.tokens(&label);
-    let start = tokens.len();
-    tokens.extend(tokenizer.tokens(&passage.text));
-    let end = tokens.len();
-    tokens.extend(tokenizer.tokens("\n\n"));
-    (tokens, start..end)
+    tokenizer.tokens(&label)
 }
 
-/// The prompt that holds exactly these passages, merged where they overlap.
-fn lay_out(frame: &Frame, chosen: Vec<Passage>, order: Order, tokenizer: &dyn Tokenize) -> Packed {
+/// The tokens behind the label.
+pub(crate) fn body(passage: &Passage, tokenizer: &dyn Tokenize) -> Vec<u32> {
+    let mut tokens = tokenizer.tokens(&passage.text);
+    tokens.extend(tokenizer.tokens(BEHIND));
+    tokens
+}
+
+/// The prompt that holds exactly these passages: `fixed` as they are, then the others, merged where they overlap.
+fn lay_out(
+    frame: &Frame,
+    fixed: &[Passage],
+    chosen: Vec<Passage>,
+    order: Order,
+    tokenizer: &dyn Tokenize,
+) -> Packed {
     let mut merged = merge_neighbours(chosen);
     if order == Order::Relevance {
         merged.sort_by_key(|passage| passage.rank);
     }
     let mut tokens = frame.before.clone();
     let mut passages = Vec::with_capacity(merged.len());
-    for (idx, passage) in merged.into_iter().enumerate() {
+    for (idx, passage) in fixed.iter().cloned().chain(merged).enumerate() {
         let (block, text) = block_tokens(&passage, frame.numbered.then_some(idx + 1), tokenizer);
         let at = tokens.len();
         tokens.extend(block);
@@ -259,7 +296,7 @@ mod tests {
     }
 
     fn packed(passages: Vec<Passage>, evidence: usize) -> Packed {
-        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true };
+        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &|_| () };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Canonical, &bytes).unwrap()
     }
@@ -283,10 +320,74 @@ mod tests {
         assert_eq!(prompt.left_out[0].reason, Reason::OverBudget);
     }
 
+    /// Packs with `kept` as what was read before.
+    fn packed_behind(passages: Vec<Passage>, evidence: usize, kept: &[Vec<u32>]) -> Packed {
+        let show = |visit: &mut dyn FnMut(&[u32]) -> bool| {
+            for path in kept {
+                // As blocks of 7 tokens end.
+                (7..path.len()).step_by(7).chain([path.len()]).all(|end| visit(&path[..end]));
+            }
+        };
+        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &show };
+        let budget = Budget { context: 10_000, reserved: 100, evidence };
+        pack(&frame, passages, budget, Order::Sticky, &bytes).unwrap()
+    }
+
+    /// What a prompt leaves behind: everything before the question.
+    fn left_behind(packed: &Packed) -> Vec<u32> {
+        packed.tokens[..packed.documents_end].to_vec()
+    }
+
+    #[test]
+    fn what_was_read_before_stands_first_in_the_order_it_was_read_in() {
+        let (a, b, c) =
+            (passage("a", 0, "first", 0), passage("b", 0, "second", 1), passage("c", 0, "third", 2));
+        let kept = left_behind(&packed(vec![b.clone(), c.clone()], 1000));
+        let prompt = packed_behind(vec![a, b, c], 1000, std::slice::from_ref(&kept));
+        assert!(prompt.tokens.starts_with(&kept), "{}", text_of(&prompt.tokens));
+        assert_eq!(
+            text_of(&prompt.tokens),
+            "<s>[1] b\nsecond\n\n[2] c\nthird\n\n[3] a\nfirst\n\nMost relevant: [3, 1, 2]. Why?"
+        );
+    }
+
+    #[test]
+    fn a_path_is_followed_as_far_as_its_passages_are_offered_and_the_best_ranked_are_never_crowded_out() {
+        let long = |name: &str, rank: usize| passage(name, 0, &format!("{name} ").repeat(40), rank);
+        let kept = left_behind(&packed(vec![long("b", 0), long("c", 1), long("d", 2)], 1000));
+        let prompt =
+            packed_behind(vec![long("a", 0), long("b", 1), long("d", 2)], 1000, std::slice::from_ref(&kept));
+        let names: Vec<&str> = prompt.passages.iter().map(|p| p.passage.name.as_str()).collect();
+        assert_eq!(names, ["b", "a", "d"], "c is not offered: the path ends before it");
+        // Room for two: the best ranked one and one that was read before.
+        let prompt =
+            packed_behind(vec![long("a", 0), long("d", 1), long("c", 2), long("b", 3)], 180, &[kept]);
+        let names: Vec<&str> = prompt.passages.iter().map(|p| p.passage.name.as_str()).collect();
+        assert_eq!(names, ["b", "a"]);
+    }
+
+    #[test]
+    fn passages_that_were_read_as_one_are_recognised() {
+        let text = "one two three four five six";
+        let part = |start: usize, end: usize, rank: usize| Passage {
+            span: start..end,
+            text: text[start..end].to_owned(),
+            ..passage("a", 0, "", rank)
+        };
+        let kept = left_behind(&packed(vec![part(0, 13, 0), part(8, 27, 1)], 1000));
+        let prompt = packed_behind(
+            vec![part(8, 27, 0), passage("b", 0, "other", 1), part(0, 13, 2)],
+            1000,
+            std::slice::from_ref(&kept),
+        );
+        assert!(prompt.tokens.starts_with(&kept));
+        assert_eq!(prompt.passages.len(), 2);
+    }
+
     #[test]
     fn a_question_longer_than_the_context_is_an_error_not_a_cut() {
         let long = |_: &[usize]| bytes(&"why ".repeat(100));
-        let frame = Frame { before: vec![], after: &long, numbered: true };
+        let frame = Frame { before: vec![], after: &long, numbered: true, kept: &|_| () };
         let budget = Budget { context: 200, reserved: 50, evidence: 100 };
         let error = pack(&frame, vec![], budget, Order::Canonical, &bytes).unwrap_err();
         assert_eq!(error, PackError::QuestionTooLong { needed: 400, available: 150 });
@@ -323,6 +424,21 @@ mod tests {
             let mut reversed = offered.clone();
             reversed.reverse();
             prop_assert_eq!(packed(offered, evidence).tokens, packed(reversed, evidence).tokens);
+        }
+
+        #[test]
+        fn whatever_was_read_before_the_budget_holds_and_the_best_ranked_passage_is_there(
+            earlier in passages_strategy(), offered in passages_strategy(), evidence in 0..900_usize,
+        ) {
+            let kept = left_behind(&packed(earlier, evidence));
+            let prompt = packed_behind(offered.clone(), evidence, &[kept]);
+            prop_assert!(prompt.tokens.len() <= 3 + question(&[]).len() + evidence);
+            for p in &prompt.passages {
+                prop_assert_eq!(text_of(&prompt.tokens[p.tokens.clone()]), p.passage.text.clone());
+            }
+            if let Some(best) = offered.first().filter(|best| best.text.len() + 40 < evidence / 2) {
+                prop_assert!(prompt.passages.iter().any(|p| p.passage.text.contains(best.text.trim())));
+            }
         }
     }
 }

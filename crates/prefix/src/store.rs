@@ -17,6 +17,8 @@ const DEFAULT_BYTES: u64 = 20 << 30;
 const SHARE_OF_FREE_DISK: u64 = 10;
 /// When the store is full it is emptied to this share of its size, so that not every block evicts one.
 const LOW_WATER: f64 = 0.9;
+/// Blocks that are shown at most when somebody plans: some hundred milliseconds.
+const MOST_EXPLORED: usize = 4096;
 /// What threads that compare checksums take at a time, and how many there are at most: two read memory as fast as it gives.
 const PROVERS: usize = 4;
 
@@ -268,11 +270,25 @@ impl Store {
         }
     }
 
-    /// How many tokens each of several sequences would find, without proving or noting anything: for planning.
-    pub fn depths(&self, namespace: &Namespace) -> impl Fn(&[u32]) -> usize + use<> {
-        let (shared, namespace) = (Arc::clone(&self.shared), *namespace);
-        let tree = shared.tree(&namespace);
-        move |tokens| shared.walk(&tree, &namespace, tokens, 0).n_tokens
+    /// Shows `visit` what is there, block by block: all tokens from the first one to the block's end. Blocks behind one are shown if
+    /// `visit` says so. Proves and notes nothing: for planning.
+    pub fn explore(&self, namespace: &Namespace, visit: &mut dyn FnMut(&[u32]) -> bool) {
+        let tree = self.shared.tree(namespace);
+        let mut open: Vec<(Key, Vec<u32>)> = vec![(Key::root(namespace), Vec::new())];
+        let mut n_shown = 0;
+        while let Some((key, tokens)) = open.pop() {
+            for name in tree.children.get(&key.short()).into_iter().flatten() {
+                let Some(kept) = self.shared.load(&tree.folder, name) else { continue };
+                if n_shown == MOST_EXPLORED || !self.shared.fits(&kept, &key, tokens.len()) {
+                    continue;
+                }
+                n_shown += 1;
+                let longer = [&tokens[..], &kept.header.tokens].concat();
+                if visit(&longer) {
+                    open.push((kept.header.key, longer));
+                }
+            }
+        }
     }
 
     /// Whether a block is there, as far as its file's name says.

@@ -25,6 +25,7 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         kv_type: models::kv_type(args.model.kv),
         budget: args.budget,
         order: args.order.map(|order| match order {
+            args::Order::Sticky => Order::Sticky,
             args::Order::Canonical => Order::Canonical,
             args::Order::Relevance => Order::Relevance,
         }),
