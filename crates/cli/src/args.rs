@@ -165,7 +165,7 @@ pub enum Style {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Order {
-    /// What was read before first, in the order it was read in; then the others by path and offset.
+    /// What was read before first, in the order it was read in; then the other documents, best first.
     Sticky,
     /// By path and offset, without regard to what was read before.
     Canonical,

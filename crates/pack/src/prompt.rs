@@ -1,5 +1,6 @@
 //! From ranked passages to the token sequence: choose, lay out, count, and say what was left out.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::{Passage, Tokenize, merge_neighbours, sticky};
@@ -34,7 +35,7 @@ pub struct Budget {
 /// In which order the chosen passages stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// What was read before comes first, in the order it was read in; then the others by path and offset.
+    /// What was read before comes first, in the order it was read in; then the other documents, best first, each in its own order.
     #[default]
     Sticky,
     /// By path and offset, without regard to what was read before.
@@ -231,8 +232,10 @@ fn lay_out(
     tokenizer: &dyn Tokenize,
 ) -> Packed {
     let mut merged = merge_neighbours(chosen);
-    if order == Order::Relevance {
-        merged.sort_by_key(|passage| passage.rank);
+    match order {
+        Order::Canonical => {}
+        Order::Relevance => merged.sort_by_key(|passage| passage.rank),
+        Order::Sticky => best_documents_first(&mut merged),
     }
     let mut tokens = frame.before.clone();
     let mut passages = Vec::with_capacity(merged.len());
@@ -248,6 +251,17 @@ fn lay_out(
     let (documents_start, documents_end) = (frame.before.len(), tokens.len());
     tokens.extend((frame.after)(&numbers));
     Packed { tokens, documents_start, documents_end, passages, left_out: Vec::new() }
+}
+
+/// Documents by their best passage, the passages of each in their order: the next question about the same matter finds the same
+/// documents in front, where in canonical order a passage that happened to be found would stand before them.
+fn best_documents_first(passages: &mut [Passage]) {
+    let mut best: HashMap<u64, usize> = HashMap::new();
+    for passage in passages.iter() {
+        let rank = best.entry(passage.document).or_insert(passage.rank);
+        *rank = passage.rank.min(*rank);
+    }
+    passages.sort_by_key(|passage| (best.get(&passage.document).copied(), passage.span.start));
 }
 
 fn left_out(offered: &[Passage], packed: &Packed) -> Vec<LeftOut> {

@@ -9,6 +9,7 @@
 //! stand word for word under the right number. Of all paths the one that saves most tokens is taken, as long as the best ranked
 //! passages still fit behind it: half of the room is theirs.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use crate::prompt::{Frame, body, label};
@@ -19,10 +20,13 @@ const SHARE_OF_THE_BEST: f64 = 0.5;
 /// Passages of one document that are looked at as one.
 const LONGEST_RUN: usize = 12;
 
-/// Offered passages that may stand together as one, with its tokens.
+/// Offered passages that may stand together as one.
 struct Run {
     passage: Passage,
-    body: Vec<u32>,
+    /// Of all runs with the same label the same number.
+    label: usize,
+    /// Its tokens behind the label, once a label matched.
+    body: OnceCell<Vec<u32>>,
 }
 
 /// What a path holds.
@@ -44,7 +48,7 @@ pub(crate) fn fixed(
     room: usize,
     tokenizer: &dyn Tokenize,
 ) -> Vec<Passage> {
-    let mut reader = Reader { frame, runs: runs(passages, tokenizer), labels: HashMap::new(), tokenizer };
+    let mut reader = Reader { frame, runs: runs(passages), labels: HashMap::new(), tokenizer };
     let mut best: (usize, Vec<usize>) = (0, Vec::new());
     (frame.kept)(&mut |tokens| {
         let Some(behind) = tokens.strip_prefix(&frame.before[..]) else {
@@ -71,7 +75,7 @@ pub(crate) fn is_covered(passage: &Passage, others: &[Passage]) -> bool {
 }
 
 /// Every passage, and every run of a document's passages that overlap or touch.
-fn runs(passages: &[Passage], tokenizer: &dyn Tokenize) -> Vec<Run> {
+fn runs(passages: &[Passage]) -> Vec<Run> {
     let mut sorted: Vec<&Passage> = passages.iter().collect();
     sorted.sort_by_key(|passage| (passage.document, passage.span.start, passage.span.end));
     let mut runs = Vec::new();
@@ -81,18 +85,23 @@ fn runs(passages: &[Passage], tokenizer: &dyn Tokenize) -> Vec<Run> {
             if merged.len() != 1 {
                 break;
             }
-            runs.extend(merged.pop().map(|passage| Run { body: body(&passage, tokenizer), passage }));
+            runs.extend(merged.pop().map(|passage| Run { passage, label: 0, body: OnceCell::new() }));
         }
     }
     // Where one begins with another the longer one is tried first.
-    runs.sort_by_key(|run| std::cmp::Reverse(run.body.len()));
+    runs.sort_by_key(|run| std::cmp::Reverse(run.passage.text.len()));
+    let mut labels: HashMap<(String, Vec<String>), usize> = HashMap::new();
+    for run in &mut runs {
+        let n = labels.len();
+        run.label = *labels.entry((run.passage.name.clone(), run.passage.heading_path.clone())).or_insert(n);
+    }
     runs
 }
 
 struct Reader<'a> {
     frame: &'a Frame<'a>,
     runs: Vec<Run>,
-    /// By run and number.
+    /// By label and number.
     labels: HashMap<(usize, usize), Vec<u32>>,
     tokenizer: &'a dyn Tokenize,
 }
@@ -110,7 +119,8 @@ impl Reader<'_> {
             // A whole one before a longer beginning of one; of equals the first, which is the longest.
             let best = fits.reduce(|best, fit| if (fit.0, fit.1) > (best.0, best.1) { fit } else { best });
             let Some((is_whole, n_common, n_tokens, idx)) = best else { return (path, false) };
-            if n_common > 0 && (is_whole || n_common == rest.len()) {
+            // A path that ends inside a label holds nothing of the passage.
+            if n_tokens < usize::MAX && (is_whole || n_common == rest.len()) {
                 path.runs.push(idx);
                 path.n_kept.push(n_common);
                 path.n_tokens.push(n_tokens);
@@ -127,14 +137,18 @@ impl Reader<'_> {
     fn common(&mut self, idx: usize, n_before: usize, rest: &[u32]) -> (usize, usize) {
         let (run, frame, tokenizer) = (&self.runs[idx], self.frame, self.tokenizer);
         let number = frame.numbered.then_some(n_before + 1);
-        let label =
-            self.labels.entry((idx, n_before)).or_insert_with(|| label(&run.passage, number, tokenizer));
+        let label = self
+            .labels
+            .entry((run.label, n_before))
+            .or_insert_with(|| label(&run.passage, number, tokenizer));
         let common = |a: &[u32], b: &[u32]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
-        let mut n_common = common(label, rest);
-        if n_common == label.len() {
-            n_common += common(&run.body, &rest[n_common..]);
+        let n_common = common(label, rest);
+        if n_common < label.len() {
+            // How long the whole would be matters to nobody: it does not stand there, or only its label's beginning does.
+            return (n_common, usize::MAX);
         }
-        (n_common, label.len() + run.body.len())
+        let body = run.body.get_or_init(|| body(&run.passage, tokenizer));
+        (n_common + common(body, &rest[n_common..]), label.len() + body.len())
     }
 
     /// How many of a path's passages may stand first so that the best ranked ones fit behind them, and the tokens that saves.

@@ -1,6 +1,7 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
-use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status, Style};
+use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status, Style, Written};
+use serde_json::json;
 
 use super::{Context, ingest, models, profile};
 use crate::args::{self, AskArgs, Thinking};
@@ -41,15 +42,37 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
     screen.finish();
     profile::tell(context);
     if args.json {
-        context.output.json(&answer)?;
+        print_json(context, &answer)?;
     } else {
         print_sources(context, &answer, screen.printed);
+        tell_written(context, &context.library.flush_prefixes());
     }
     Ok(match answer.status {
         _ if context.interrupt.requested() => Outcome::Interrupted,
         Status::Answered | Status::Partly => Outcome::Done,
         Status::NotFound => Outcome::NotFound,
     })
+}
+
+fn print_json(context: &Context, answer: &Answer) -> anyhow::Result<()> {
+    let written = context.library.flush_prefixes();
+    let mut value = serde_json::to_value(answer)?;
+    value["prefix_store"] = json!({
+        "written_blocks": written.n_blocks, "written_bytes": written.n_bytes, "write_s": written.seconds,
+        "evicted_tokens": written.n_evicted_tokens, "evict_s": written.evict_seconds, "failure": written.failure,
+    });
+    context.output.json(&value)
+}
+
+/// Says so where something was lost. It is no failure of the answer.
+fn tell_written(context: &Context, written: &Written) {
+    if let Some(failure) = &written.failure {
+        context.output.note(format!("note: what was read could not all be kept: {failure}"));
+    }
+    if written.n_evicted_tokens > 0 {
+        let n_tokens = count(written.n_evicted_tokens);
+        context.output.note(context.output.dim_note(&format!("{n_tokens} kept tokens gave way to new ones")));
+    }
 }
 
 /// What the terminal shows while the answer is made.

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""A trace of questions about one folder: which share of the prompts' tokens need not be read again, order by order.
+
+    cargo build --release -p docent-cli
+    benches/prefix_trace.py --model MODEL.gguf [--budget 6000] [--questions 40] [--orders relevance,sticky]
+
+Topics are the documents that `corpora/tour-qa.jsonl` asks about, drawn from a Zipf distribution; each draw asks the topic's next
+question. Every order starts from an empty store and asks the same questions, each in a process of its own.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def trace(n_questions, seed, exponent):
+    source = random.Random(seed)
+    topics = {}
+    for line in (ROOT / "corpora/tour-qa.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        if entry.get("path"):
+            topics.setdefault(entry["path"], []).append(entry["question"])
+    topics = [questions for questions in topics.values() if len(questions) > 1]
+    source.shuffle(topics)
+    weights = [1 / (rank + 1) ** exponent for rank in range(len(topics))]
+    asked = []
+    for topic in source.choices(range(len(topics)), weights, k=n_questions):
+        topics[topic].append(topics[topic].pop(0))
+        asked.append((topic, topics[topic][-1]))
+    return asked
+
+
+def run(arguments, order, home, questions):
+    cached = prompt = 0
+    seconds = 0.0
+    for number, (topic, question) in enumerate(questions, 1):
+        command = [arguments.docent, "--home", home, "--threads", str(arguments.threads), "ask", "--in", arguments.folder,
+                   "-m", arguments.model, "--json", "--style", "write", "--budget", str(arguments.budget), "--order", order,
+                   "--temperature", "0", "--max-tokens", "1", "--yes", question]
+        started = time.time()
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode not in (0, 1):
+            sys.exit(done.stderr)
+        seconds += time.time() - started
+        usage = json.loads(done.stdout)["usage"]
+        cached += usage["cached_tokens"]
+        prompt += usage["prompt_tokens"]
+        if arguments.verbose:
+            print(f"{order:10} {number:3} topic {topic:3}: {usage['cached_tokens']:6} of {usage['prompt_tokens']:6}", flush=True)
+    share = cached / prompt
+    print(f"{order:10} {cached} of {prompt} tokens cached: {share:.1%}; {seconds:.0f} s for {len(questions)} questions", flush=True)
+    return share
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--docent", default="target/release/docent")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--models", help="a folder of pulled models (with the embedding model) to link into the trace's homes")
+    parser.add_argument("--folder", default=str(ROOT / "corpora/tour"))
+    parser.add_argument("--budget", type=int, default=6000)
+    parser.add_argument("--questions", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--exponent", type=float, default=1.0)
+    parser.add_argument("--orders", default="relevance,canonical,sticky")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--verbose", action="store_true")
+    arguments = parser.parse_args()
+    questions = trace(arguments.questions, arguments.seed, arguments.exponent)
+    shares = {}
+    with tempfile.TemporaryDirectory() as folder:
+        home = pathlib.Path(folder) / "home"
+        if arguments.models:
+            (home / "cache").mkdir(parents=True)
+            (home / "cache/models").symlink_to(pathlib.Path(arguments.models).resolve())
+        for order in arguments.orders.split(","):
+            shutil.rmtree(home / "cache/prefix", ignore_errors=True)
+            shares[order] = run(arguments, order, home, questions)
+    for order, share in shares.items():
+        if order != "relevance" and shares.get("relevance"):
+            print(f"{order} order: {share / shares['relevance']:.2f} times relevance order")
+
+
+if __name__ == "__main__":
+    main()
