@@ -65,6 +65,7 @@ def main():
     parser.add_argument("--docent", default="target/release/docent")
     parser.add_argument("--model", required=True)
     parser.add_argument("--models", help="a folder of pulled models (with the embedding model) to link into the trace's homes")
+    parser.add_argument("--home", help="a folder for the index, to be used again [default: a temporary one]")
     parser.add_argument("--folder", default=str(ROOT / "corpora/tour"))
     parser.add_argument("--budget", type=int, default=6000)
     parser.add_argument("--questions", type=int, default=40)
@@ -77,9 +78,9 @@ def main():
     questions = trace(arguments.questions, arguments.seed, arguments.exponent)
     shares = {}
     with tempfile.TemporaryDirectory() as folder:
-        home = pathlib.Path(folder) / "home"
-        if arguments.models:
-            (home / "cache").mkdir(parents=True)
+        home = pathlib.Path(arguments.home or folder) / "home"
+        if arguments.models and not (home / "cache/models").exists():
+            (home / "cache").mkdir(parents=True, exist_ok=True)
             (home / "cache/models").symlink_to(pathlib.Path(arguments.models).resolve())
         for order in arguments.orders.split(","):
             shutil.rmtree(home / "cache/prefix", ignore_errors=True)

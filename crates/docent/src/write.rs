@@ -1,6 +1,7 @@
 //! Answering in the model's own words: pack, read, generate, check.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use docent_index::{DocId, Index};
@@ -21,6 +22,10 @@ use crate::{Error, Library};
 /// What suits a small model, whose writing ends in repetition: no randomness, and little room.
 const BRIEF_PENALTY: f32 = 1.1;
 const BRIEF_ANSWER_TOKENS: usize = 96;
+/// Bytes of a document's section for each token of the budget: half of the budget in English, a little more in other scripts.
+const SECTION_BYTES_PER_TOKEN: usize = 2;
+/// The most passages of a section: some pages.
+const SECTION_PASSAGES: usize = 12;
 
 /// Answers from as many passages as the model's budget holds. Its timing counts from here.
 pub(crate) fn answer(
@@ -113,8 +118,46 @@ fn pack_prompt(library: &Library, asked: &Asked, plan: &Plan) -> Result<(Packed,
             return Ok((packed, hits));
         }
     }
-    let packed = pack_with(asked.engine, plan, asked.question, asked.hits, plan.order, asked.prefixes)?;
-    Ok((packed, asked.hits.to_vec()))
+    let hits = match plan.order {
+        Order::Sticky if !plan.brief => with_section(asked.index, asked.hits, plan.budget.evidence)?,
+        _ => asked.hits.to_vec(),
+    };
+    let packed = pack_with(asked.engine, plan, asked.question, &hits, plan.order, asked.prefixes)?;
+    Ok((packed, hits))
+}
+
+/// `hits` with the section of the best one's document that it stands in, right behind it: the passages around an answer belong to it, and
+/// since sections are cut at fixed places the next question about the same matter finds the same one, already read.
+fn with_section(index: &Index, hits: &[Hit], budget: usize) -> Result<Vec<Hit>, Error> {
+    let Some((best, others)) = hits.split_first() else { return Ok(Vec::new()) };
+    let snapshot = index.snapshot()?;
+    let chunks = snapshot.chunks_of(best.chunk.doc)?;
+    let ends: Vec<usize> = chunks.iter().map(|(_, span)| span.end).collect();
+    let at = chunks.iter().position(|(id, _)| *id == best.chunk.id).unwrap_or(0);
+    let mut expanded = vec![best.clone()];
+    for idx in section(&ends, budget * SECTION_BYTES_PER_TOKEN, at) {
+        if idx != at {
+            let found = others.iter().find(|hit| hit.chunk.id == chunks[idx].0).cloned();
+            let chunk = match found {
+                Some(hit) => hit.chunk,
+                None => snapshot.chunk(chunks[idx].0)?,
+            };
+            expanded.push(Hit { chunk, ..best.clone() });
+        }
+    }
+    let rest = others.iter().filter(|hit| expanded.iter().all(|known| known.chunk.id != hit.chunk.id));
+    let rest: Vec<Hit> = rest.cloned().collect();
+    expanded.extend(rest);
+    Ok(expanded)
+}
+
+/// Of a document whose passages end at `ends`, those of the section that passage `at` stands in: of some `n_bytes`, cut at fixed places.
+fn section(ends: &[usize], n_bytes: usize, at: usize) -> Range<usize> {
+    let n_passages = ends.len().max(1);
+    let mean = (ends.last().copied().unwrap_or(0) / n_passages).max(1);
+    let n = (n_bytes / mean).clamp(1, SECTION_PASSAGES);
+    let first = at / n * n;
+    first..(first + n).min(ends.len())
 }
 
 /// `whole` with what was found first, in its order, so that the ranking can be told. A text found in one copy may be there as another.
@@ -232,4 +275,23 @@ fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<
         });
     }
     Ok(citations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::section;
+
+    #[test]
+    fn a_section_is_the_same_for_every_passage_in_it_and_all_together_are_the_document() {
+        let ends: Vec<usize> = (1..40).map(|i| i * 130 + i * i % 17).collect();
+        let mut next = 0;
+        while next < ends.len() {
+            let whole = section(&ends, 1_000, next);
+            assert_eq!(whole.start, next);
+            assert!(whole.clone().all(|at| section(&ends, 1_000, at) == whole));
+            next = whole.end;
+        }
+        assert_eq!(section(&[10, 20], 1_000, 1), 0..2);
+        assert_eq!(section(&[10], 0, 0), 0..1);
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use docent_infer::{Engine, EngineOptions, Prefixes, Prompt, Session, SyncEvent, Synced};
-use docent_kernels::{KvType, Settings};
+use docent_kernels::{Isa, KvType, Settings};
 use docent_prefix::{DiskStorage, Options, Store};
 
 fn data(name: &str) -> PathBuf {
@@ -107,4 +107,108 @@ fn models_with_and_without_convolution_resume_with_the_bits_of_a_cold_start() {
     for name in ["small-lfm2.gguf", "small-llama.gguf", "small-qwen2.gguf", "small-qwen3.gguf"] {
         resume_everywhere(name, KvType::F16, 7);
     }
+}
+
+/// The files of the store's blocks, by the position of their first token.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(dir).unwrap().flatten().filter(|entry| entry.path().is_dir());
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).unwrap().flatten());
+    let mut files: Vec<(Vec<u8>, PathBuf)> = files
+        .filter_map(|file| Some((std::fs::read(file.path()).ok()?, file.path())))
+        .filter(|(bytes, _)| bytes.starts_with(b"docentKV"))
+        .map(|(bytes, path)| (bytes[112..120].to_vec(), path))
+        .collect();
+    files.sort();
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+#[test]
+fn damage_anywhere_in_any_block_is_a_miss_and_the_logits_are_those_of_a_cold_start() {
+    let engine = engine("nano-f32.gguf", KvType::F16);
+    let dir = tempfile::tempdir().unwrap();
+    let prompt = tokens(&engine, 600, 1);
+    let expected = cold(&engine, &prompt);
+    let writer = prefixes(&engine, dir.path());
+    sync(&engine, &Prompt::lasting(&prompt), Some(&writer));
+    writer.store().flush();
+    let mut n_cases = 0;
+    for (block, path) in files(dir.path()).into_iter().enumerate() {
+        let good = std::fs::read(&path).unwrap();
+        let u32_at = |at: usize| u32::from_le_bytes(good[at..at + 4].try_into().unwrap()) as usize;
+        let u64_at = |at: usize| u64::from_le_bytes(good[at..at + 8].try_into().unwrap()) as usize;
+        let mut ranges = vec![0..16, 16..48, 48..80, 80..112, 112..144, 144..240, 240..u32_at(12)];
+        ranges.extend([144, 192].map(|at| u64_at(at)..u64_at(at) + u64_at(at + 8)));
+        for range in ranges {
+            for damage in 0..8 {
+                let mut bad = good.clone();
+                let at = range.start + (range.len() - 1) * damage / 7;
+                match damage {
+                    0 => bad[range.clone()].fill(0),
+                    1 => bad.truncate(at),
+                    2 => drop(bad.splice(at..at, [1, 2, 3])),
+                    _ => bad[at] ^= 1 << damage,
+                }
+                std::fs::write(&path, &bad).unwrap();
+                let warm = sync(&engine, &Prompt::passing(&prompt), Some(&prefixes(&engine, dir.path())));
+                let what = format!("block {block}, bytes {range:?}, damage {damage}");
+                assert_eq!(bits(&warm.logits), expected, "{what}");
+                assert_eq!(warm.n_cached, block * 256, "{what}");
+                n_cases += 1;
+            }
+        }
+        std::fs::write(&path, &good).unwrap();
+    }
+    assert!(n_cases > 200, "{n_cases} cases");
+}
+
+#[test]
+fn zeros_for_a_convolution_state_are_a_miss_even_with_the_right_checksum() {
+    let engine = engine("nano-f32.gguf", KvType::F16);
+    let dir = tempfile::tempdir().unwrap();
+    let prompt = tokens(&engine, 600, 1);
+    let writer = prefixes(&engine, dir.path());
+    engine
+        .session()
+        .sync_kept(engine.model(), &Prompt::lasting(&prompt), Some(&writer), &mut |event| {
+            if let SyncEvent::Filled(mut block) = event {
+                if block.header.first_pos == 256 {
+                    let n_bytes = (*block.sections[1]).as_ref().len();
+                    block.sections[1] = Arc::new(vec![0_u8; n_bytes]);
+                }
+                writer.store().keep(block);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    writer.store().flush();
+    drop(writer);
+    let reader = prefixes(&engine, dir.path());
+    let warm = sync(&engine, &Prompt::passing(&prompt), Some(&reader));
+    assert_eq!((warm.n_cached, bits(&warm.logits)), (256, cold(&engine, &prompt)));
+    assert_eq!(reader.store().verify().noted.len(), 1);
+}
+
+#[test]
+fn another_model_kv_type_or_instruction_set_finds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let nano = engine("nano-f32.gguf", KvType::F16);
+    let prompt = tokens(&nano, 300, 1);
+    sync(&nano, &Prompt::lasting(&prompt), Some(&prefixes(&nano, dir.path())));
+    let cached = |engine: &Engine| {
+        sync(engine, &Prompt::passing(&prompt), Some(&prefixes(engine, dir.path()))).n_cached
+    };
+    assert_eq!(cached(&nano), 299);
+    assert_eq!(cached(&engine("nano-f32.gguf", KvType::F32)), 0);
+    let kernels = Settings { n_threads: 1, isa: Some(Isa::Scalar), ..Settings::default() };
+    let options = EngineOptions { kv_type: KvType::F16, kernels };
+    assert_eq!(cached(&Engine::open(&data("nano-f32.gguf"), &options).unwrap()), 0);
+    // A byte of the metadata is another: the weights are the same, the file is not.
+    let mut bytes = std::fs::read(data("nano-f32.gguf")).unwrap();
+    let name = bytes.windows(12).position(|window| window == b"general.name").unwrap();
+    bytes[name + 12 + 4 + 8] ^= 1;
+    let path = dir.path().join("other.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    let kernels = Settings { n_threads: 1, ..Settings::default() };
+    let other = Engine::open(&path, &EngineOptions { kv_type: KvType::F16, kernels }).unwrap();
+    assert_eq!(cached(&other), 0);
 }

@@ -253,7 +253,7 @@ fn lay_out(
     Packed { tokens, documents_start, documents_end, passages, left_out: Vec::new() }
 }
 
-/// Documents by their best passage, the passages of each in their order: the next question about the same matter finds the same
+/// Documents by their best passage, which stands first, the others of each in their order: the next question about the same matter finds the same
 /// documents in front, where in canonical order a passage that happened to be found would stand before them.
 fn best_documents_first(passages: &mut [Passage]) {
     let mut best: HashMap<u64, usize> = HashMap::new();
@@ -261,7 +261,10 @@ fn best_documents_first(passages: &mut [Passage]) {
         let rank = best.entry(passage.document).or_insert(passage.rank);
         *rank = passage.rank.min(*rank);
     }
-    passages.sort_by_key(|passage| (best.get(&passage.document).copied(), passage.span.start));
+    passages.sort_by_key(|passage| {
+        let rank = best.get(&passage.document).copied().unwrap_or(passage.rank);
+        (rank, passage.rank != rank, passage.span.start)
+    });
 }
 
 fn left_out(offered: &[Passage], packed: &Packed) -> Vec<LeftOut> {

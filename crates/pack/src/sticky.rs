@@ -17,8 +17,8 @@ use crate::{Passage, Tokenize, merge_neighbours};
 
 /// The share of the room that belongs to the best ranked passages, whatever is kept.
 const SHARE_OF_THE_BEST: f64 = 0.5;
-/// Passages of one document that are looked at as one.
-const LONGEST_RUN: usize = 12;
+/// Passages of one document that are looked at as one: a section and what was found beside it.
+const LONGEST_RUN: usize = 16;
 
 /// Offered passages that may stand together as one.
 struct Run {
