@@ -5,7 +5,7 @@
     benches/prefix_trace.py --model MODEL.gguf [--budget 6000] [--questions 40] [--orders relevance,sticky]
 
 Topics are the documents that `corpora/tour-qa.jsonl` asks about, drawn from a Zipf distribution; each draw asks the topic's next
-question. Every order starts from an empty store and asks the same questions, each in a process of its own.
+question. Where a topic has no question left it is drawn again, unless --repeat lets questions be asked twice. Every order starts from an empty store and asks the same questions, each in a process of its own.
 """
 import argparse
 import json
@@ -21,7 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def trace(n_questions, seed, exponent):
+def trace(n_questions, seed, exponent, repeat):
     source = random.Random(seed)
     topics = {}
     for line in (ROOT / "corpora/tour-qa.jsonl").read_text().splitlines():
@@ -32,9 +32,13 @@ def trace(n_questions, seed, exponent):
     source.shuffle(topics)
     weights = [1 / (rank + 1) ** exponent for rank in range(len(topics))]
     asked = []
-    for topic in source.choices(range(len(topics)), weights, k=n_questions):
-        topics[topic].append(topics[topic].pop(0))
-        asked.append((topic, topics[topic][-1]))
+    while len(asked) < n_questions:
+        topic = source.choices(range(len(topics)), weights)[0]
+        if topics[topic]:
+            question = topics[topic].pop(0)
+            asked.append((topic, question))
+            if repeat:
+                topics[topic].append(question)
     return asked
 
 
@@ -71,11 +75,12 @@ def main():
     parser.add_argument("--questions", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--exponent", type=float, default=1.0)
+    parser.add_argument("--repeat", action="store_true", help="let a topic's questions be asked again")
     parser.add_argument("--orders", default="relevance,canonical,sticky")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
-    questions = trace(arguments.questions, arguments.seed, arguments.exponent)
+    questions = trace(arguments.questions, arguments.seed, arguments.exponent, arguments.repeat)
     shares = {}
     with tempfile.TemporaryDirectory() as folder:
         home = pathlib.Path(arguments.home or folder) / "home"
