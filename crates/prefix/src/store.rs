@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::blocks::{Blocks, Id, Kept, Known, path};
-use crate::format::{Damage, Header, Owner};
+use crate::format::{Damage, Header};
 use crate::key::{Key, Name, Namespace};
 use crate::storage::{Bytes, Storage};
 use crate::{facts, upkeep, uses, write};
@@ -19,7 +19,7 @@ const SHARE_OF_FREE_DISK: u64 = 10;
 const LOW_WATER: f64 = 0.9;
 /// Blocks that are shown at most when somebody plans: some hundred milliseconds.
 const MOST_EXPLORED: usize = 4096;
-/// What threads that compare checksums take at a time, and how many there are at most: two read memory as fast as it gives.
+/// The most threads that compare checksums; more than a few only wait for memory.
 const PROVERS: usize = 4;
 
 /// How a store behaves.
@@ -484,9 +484,4 @@ impl Options {
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// Owners of `header`, each once.
-pub(crate) fn owners_of(header: &Header) -> impl Iterator<Item = &Owner> {
-    header.owners.iter()
 }

@@ -8,7 +8,7 @@ use crate::evict::{self, Node};
 use crate::format::{Damage, Header, Owner};
 use crate::key::{Key, Name};
 use crate::storage::{FileInfo, Storage};
-use crate::store::{Options, Shared, Store, now, owners_of};
+use crate::store::{Options, Shared, Store, now};
 use crate::write::TEMPORARY;
 use crate::{uses, write};
 
@@ -231,7 +231,7 @@ impl Store {
             status.n_bytes += file.info.bytes;
             if let Ok(kept) = Kept::open(storage, &file.folder, name) {
                 status.n_tokens += kept.header.tokens.len();
-                owners.entry(&file.folder).or_default().extend(owners_of(&kept.header));
+                owners.entry(&file.folder).or_default().extend(&kept.header.owners);
             }
         }
         for (folder, status) in &mut namespaces {
@@ -321,7 +321,7 @@ impl Store {
             };
             children.entry((&file.folder, name.parent)).or_default().push(file);
             match Kept::open(storage, &file.folder, name) {
-                Ok(kept) if !owners_of(&kept.header).any(is_gone) => {}
+                Ok(kept) if !kept.header.owners.iter().any(is_gone) => {}
                 _ => queue.push(file),
             }
         }

@@ -11,6 +11,22 @@
 //!
 //! What is not written by hand here is `plain`, compiled with these features.
 
+/// `asm!` that may change every vector register and leaves the stack alone. Operands end with a comma.
+macro_rules! vector_asm {
+    ($($body:tt)*) => {
+        std::arch::asm!(
+            $($body)*
+            out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
+            out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
+            out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
+            out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
+            out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
+            out("zmm30") _, out("zmm31") _,
+            options(nostack),
+        )
+    };
+}
+
 mod attention;
 mod floats;
 mod k_tiles;

@@ -3,7 +3,6 @@
 //!
 //! The codes of dword d of all 16 rows are the even quarters of two registers, those of dword d + 4 the odd ones.
 
-use std::arch::asm;
 use std::mem::offset_of;
 
 use super::sixteen_rows::{Masks, fetch, load_halves, load_quarters, q4_k_header, q6_k_header, transpose};
@@ -107,11 +106,11 @@ macro_rules! q4_k_pair {
 /// Runs the assembly `$chunk`, which unpacks 256 columns of the 16 rows at `$rows`, `$stride` apart.
 macro_rules! unpack_chunk {
     ($rows:ident, $stride:ident, $next:ident, $tile:ident, $masks:ident, [$($chunk:expr),* $(,)?], $($operand:tt)*) => {
-        asm!(
+        vector_asm!(
             "vpbroadcastd zmm31, [{masks}]",
             "vpbroadcastd zmm30, [{masks} + 4]",
             $($chunk,)*
-            masks = in(reg) $masks.0.as_ptr(),
+            masks = in(reg) $masks.as_ptr(),
             p0 = in(reg) $rows,
             p1 = in(reg) $rows.wrapping_add($stride),
             p2 = in(reg) $rows.wrapping_add(2 * $stride),
@@ -122,13 +121,6 @@ macro_rules! unpack_chunk {
             tile = in(reg) $tile,
             scale = const offset_of!(Tile, scale),
             $($operand)*
-            out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
-            out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
-            out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
-            out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
-            out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-            out("zmm30") _, out("zmm31") _,
-            options(nostack),
         )
     };
 }
@@ -138,7 +130,7 @@ macro_rules! unpack_chunk {
 /// # Safety
 /// The blocks can be read, and AVX-512 F and BW are present.
 pub(super) unsafe fn q4_k(rows: *const u8, stride: usize, next: *const u8, tile: &mut Tile) {
-    let masks = Masks([0x0f0f_0f0f, 0x8000_0000, 0xff, 0x3f3f_3f3f]);
+    let masks: Masks = [0x0f0f_0f0f, 0x8000_0000, 0xff, 0x3f3f_3f3f];
     let tile = &raw mut *tile;
     // SAFETY: 144 bytes of each row are read; a tile has 64 x 64 bytes of codes, and 64 bytes of scales and of offsets for each of
     // 8 sub-blocks.
@@ -288,7 +280,7 @@ macro_rules! q6_k_scales {
 /// # Safety
 /// The blocks can be read, and AVX-512 F and BW are present.
 pub(super) unsafe fn q6_k(rows: *const u8, stride: usize, next: *const u8, tile: &mut Tile) {
-    let masks = Masks([0x0f0f_0f0f, 0x3030_3030, 0, 0x3f3f_3f3f]);
+    let masks: Masks = [0x0f0f_0f0f, 0x3030_3030, 0, 0x3f3f_3f3f];
     let tile = &raw mut *tile;
     // SAFETY: 210 bytes of each row are read; a tile has 64 x 64 bytes of codes and 16 x 64 of scales.
     unsafe {

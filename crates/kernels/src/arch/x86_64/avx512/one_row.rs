@@ -7,7 +7,6 @@
 //! ```
 //! The sums are those of [`plain::multiply`](crate::arch::plain::multiply), in its order.
 
-use std::arch::asm;
 use std::mem::offset_of;
 
 use super::sixteen_rows::{
@@ -54,7 +53,6 @@ pub(super) unsafe fn multiply_one(
 }
 
 /// What is multiplied.
-#[repr(C)]
 struct Rows {
     first: *const u8,
     stride: usize,
@@ -165,7 +163,7 @@ macro_rules! q4_k_pair {
 /// Runs the assembly `$chunk` for every chunk of the rows, each of which takes `$bytes` of a row.
 macro_rules! for_each_chunk {
     ($rows:ident, $sums:ident, $masks:ident, $bytes:expr, $chunk:expr, $($operand:tt)*) => {
-        asm!(
+        vector_asm!(
             "vpbroadcastd zmm31, [{masks}]",
             "vpbroadcastd zmm30, [{masks} + 4]",
             "vpbroadcastd zmm29, [{masks} + 8]",
@@ -182,7 +180,7 @@ macro_rules! for_each_chunk {
             "dec {n_chunks}",
             "jnz 2b",
             "vmovups [{sums}], zmm28",
-            masks = in(reg) $masks.0.as_ptr(),
+            masks = in(reg) $masks.as_ptr(),
             p0 = inout(reg) $rows.first => _,
             p1 = inout(reg) $rows.first.wrapping_add($rows.stride) => _,
             p2 = inout(reg) $rows.first.wrapping_add(2 * $rows.stride) => _,
@@ -197,13 +195,6 @@ macro_rules! for_each_chunk {
             bytes = const $bytes,
             scale = const offset_of!(RowChunk, scale),
             $($operand)*
-            out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
-            out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
-            out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
-            out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
-            out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-            out("zmm30") _, out("zmm31") _,
-            options(nostack),
         )
     };
 }
@@ -211,7 +202,7 @@ macro_rules! for_each_chunk {
 /// # Safety
 /// As [`multiply_one`] says.
 unsafe fn q4_k(rows: &Rows, sums: &mut Lanes) {
-    let masks = Masks([0x0f0f_0f0f, 0xf0f0_f0f0, 0xff, 0x3f3f_3f3f]);
+    let masks: Masks = [0x0f0f_0f0f, 0xf0f0_f0f0, 0xff, 0x3f3f_3f3f];
     // SAFETY: the rows have `n_chunks` blocks of 144 bytes each, the input as many chunks; prefetches may be of anything; 16
     // sums are written.
     unsafe {
@@ -372,7 +363,7 @@ macro_rules! q6_k_half {
 /// # Safety
 /// As [`multiply_one`] says.
 unsafe fn q6_k(rows: &Rows, sums: &mut Lanes) {
-    let masks = Masks([0x0f0f_0f0f, 0x3030_3030, 0, 0x3f3f_3f3f]);
+    let masks: Masks = [0x0f0f_0f0f, 0x3030_3030, 0, 0x3f3f_3f3f];
     // SAFETY: the rows have `n_chunks` blocks of 210 bytes each, the input as many chunks; prefetches may be of anything; 16
     // sums are written.
     unsafe {

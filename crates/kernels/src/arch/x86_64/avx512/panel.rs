@@ -13,7 +13,6 @@
 //!
 //! See [`plain::multiply`](crate::arch::plain::multiply) for what is computed, and [`super`] for how.
 
-use std::arch::asm;
 use std::mem::offset_of;
 
 use crate::activation::RowChunk;
@@ -238,7 +237,7 @@ macro_rules! store_sums {
 /// Runs the assembly `$block` once a block, for the rows `$rows`; tiles have `$scales` x 64 bytes of scales a block.
 macro_rules! for_each_block {
     ($panel:ident, $rows:tt, [$($block:expr),* $(,)?], $($operand:tt)*) => {
-        asm!(
+        vector_asm!(
             each_row!($rows, load_sums _),
             "vbroadcastss zmm27, [{round_magic}]",
             "2:",
@@ -260,13 +259,6 @@ macro_rules! for_each_block {
             row_bytes = const size_of::<RowChunk>(),
             scales = const offset_of!(Tile, scale),
             $($operand)*
-            out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
-            out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
-            out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
-            out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
-            out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-            out("zmm30") _, out("zmm31") _,
-            options(nostack),
         )
     };
 }

@@ -12,114 +12,29 @@
 pub(super) const Q4_K_BYTES: usize = 144;
 pub(super) const Q6_K_BYTES: usize = 210;
 
-/// Masks of bits, each a dword.
-#[repr(C)]
-pub(super) struct Masks(pub(super) [u32; 4]);
+/// Masks of bits, each for a dword.
+pub(super) type Masks = [u32; 4];
 
-/// Loads 32 bytes at `$at` of rows i and i + 4 (or i + 8 and i + 12) into four registers.
+/// Loads 32 bytes at `$at` of rows i and i + 4 (`low`), or i + 8 and i + 12 (`high`), into four registers.
 macro_rules! load_halves {
     (low, $at:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!(
-            "vmovdqu ymm",
-            $a,
-            ", [{p0} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $b,
-            ", [{p1} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $c,
-            ", [{p2} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $d,
-            ", [{p3} + ",
-            $at,
-            "]\n",
-            "vinserti64x4 zmm",
-            $a,
-            ", zmm",
-            $a,
-            ", [{p0} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $b,
-            ", zmm",
-            $b,
-            ", [{p1} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $c,
-            ", zmm",
-            $c,
-            ", [{p2} + {s4} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $d,
-            ", zmm",
-            $d,
-            ", [{p3} + {s4} + ",
-            $at,
-            "], 1\n",
-        )
+        load_halves!(all $at, "", "{s4}", $a, $b, $c, $d)
     };
     (high, $at:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        load_halves!(all $at, " + 2*{s4}", "{s12}", $a, $b, $c, $d)
+    };
+    (all $at:literal, $near:literal, $far:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "vmovdqu ymm",
-            $a,
-            ", [{p0} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $b,
-            ", [{p1} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $c,
-            ", [{p2} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vmovdqu ymm",
-            $d,
-            ", [{p3} + 2*{s4} + ",
-            $at,
-            "]\n",
-            "vinserti64x4 zmm",
-            $a,
-            ", zmm",
-            $a,
-            ", [{p0} + {s12} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $b,
-            ", zmm",
-            $b,
-            ", [{p1} + {s12} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $c,
-            ", zmm",
-            $c,
-            ", [{p2} + {s12} + ",
-            $at,
-            "], 1\n",
-            "vinserti64x4 zmm",
-            $d,
-            ", zmm",
-            $d,
-            ", [{p3} + {s12} + ",
-            $at,
-            "], 1\n",
+            load_halves!(one $at, $near, $far, $a, "{p0}"),
+            load_halves!(one $at, $near, $far, $b, "{p1}"),
+            load_halves!(one $at, $near, $far, $c, "{p2}"),
+            load_halves!(one $at, $near, $far, $d, "{p3}"),
+        )
+    };
+    (one $at:literal, $near:literal, $far:literal, $to:literal, $row:literal) => {
+        concat!(
+            "vmovdqu ymm", $to, ", [", $row, $near, " + ", $at, "]\n",
+            "vinserti64x4 zmm", $to, ", zmm", $to, ", [", $row, " + ", $far, " + ", $at, "], 1\n",
         )
     };
 }
