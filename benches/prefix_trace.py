@@ -5,14 +5,19 @@
     benches/prefix_trace.py --model MODEL.gguf [--budget 6000] [--questions 40] [--orders relevance,sticky]
 
 Topics are the documents that `corpora/tour-qa.jsonl` asks about, drawn from a Zipf distribution; each draw asks the topic's next
-question. Where a topic has no question left it is drawn again, unless --repeat lets questions be asked twice. Every order starts from an empty store and asks the same questions, each in a process of its own.
+question. Where a topic has no question left it is drawn again, unless --repeat lets questions be asked twice. Every order starts
+from an empty store and asks the same questions, each in a process of its own. With --answers whole answers are generated, and it is
+counted how many cite the document that holds the answer, and how many hold the words of the expected answer that bear it: its numbers
+and its longer words.
 """
 import argparse
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,7 +32,7 @@ def trace(n_questions, seed, exponent, repeat):
     for line in (ROOT / "corpora/tour-qa.jsonl").read_text().splitlines():
         entry = json.loads(line)
         if entry.get("path"):
-            topics.setdefault(entry["path"], []).append(entry["question"])
+            topics.setdefault(entry["path"], []).append(entry)
     topics = [questions for questions in topics.values() if len(questions) > 1]
     source.shuffle(topics)
     weights = [1 / (rank + 1) ** exponent for rank in range(len(topics))]
@@ -42,25 +47,42 @@ def trace(n_questions, seed, exponent, repeat):
     return asked
 
 
+def bearing(answer):
+    """The words of an answer that it cannot do without."""
+    words = re.findall(r"\w+", answer.lower())
+    return {word for word in words if word.isdigit() or len(word) > 4} or set(words)
+
+
 def run(arguments, order, home, questions):
-    cached = prompt = 0
-    seconds = 0.0
-    for number, (topic, question) in enumerate(questions, 1):
+    cached = prompt = n_cited = n_right = 0
+    first, seconds = [], 0.0
+    for number, (topic, entry) in enumerate(questions, 1):
         command = [arguments.docent, "--home", home, "--threads", str(arguments.threads), "ask", "--in", arguments.folder,
                    "-m", arguments.model, "--json", "--style", "write", "--budget", str(arguments.budget), "--order", order,
-                   "--temperature", "0", "--max-tokens", "1", "--yes", question]
+                   "--temperature", "0", "--yes", entry["question"]]
+        command[-1:-1] = ["--max-tokens", "96" if arguments.answers else "1"]
         started = time.time()
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if done.returncode not in (0, 1):
             sys.exit(done.stderr)
         seconds += time.time() - started
-        usage = json.loads(done.stdout)["usage"]
+        answer = json.loads(done.stdout)
+        usage = answer["usage"]
+        first.append(answer["timing"]["first_token_s"])
+        n_cited += any(pathlib.Path(c["path"]) == pathlib.Path(arguments.folder, entry["path"]) for c in answer["citations"])
+        said = set(re.findall(r"\w+", answer["answer"].lower()))
+        n_right += bearing(entry["answer"]) <= said
         cached += usage["cached_tokens"]
         prompt += usage["prompt_tokens"]
         if arguments.verbose:
-            print(f"{order:10} {number:3} topic {topic:3}: {usage['cached_tokens']:6} of {usage['prompt_tokens']:6}", flush=True)
+            print(f"{order:10} {number:3} topic {topic:3}: {usage['cached_tokens']:6} of {usage['prompt_tokens']:6}  {first[-1]:5.1f} s", flush=True)
+            if arguments.answers:
+                print(f"    {entry['question']}\n    {entry['answer']}\n    > {' '.join(answer['answer'].split())}", flush=True)
     share = cached / prompt
-    print(f"{order:10} {cached} of {prompt} tokens cached: {share:.1%}; {seconds:.0f} s for {len(questions)} questions", flush=True)
+    print(f"{order:10} {cached} of {prompt} tokens cached: {share:.1%}; first token after {statistics.mean(first):.1f} s "
+          f"(median {statistics.median(first):.1f}); {seconds:.0f} s for {len(questions)} questions", flush=True)
+    if arguments.answers:
+        print(f"{order:10} {n_cited} cite the document that holds the answer, {n_right} hold the expected answer's words", flush=True)
     return share
 
 
@@ -78,6 +100,7 @@ def main():
     parser.add_argument("--repeat", action="store_true", help="let a topic's questions be asked again")
     parser.add_argument("--orders", default="relevance,canonical,sticky")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--answers", action="store_true", help="generate whole answers and look at them")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     questions = trace(arguments.questions, arguments.seed, arguments.exponent, arguments.repeat)

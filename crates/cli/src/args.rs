@@ -507,6 +507,18 @@ pub enum DebugCommand {
         #[arg(long, value_enum, default_value_t = Kv::F16)]
         kv: Kv,
     },
+    /// Print the token ids that `warm` reads: instructions and documents.
+    Warm {
+        /// Model name or GGUF path.
+        #[arg(long, short)]
+        model: String,
+        /// Only files at or below PATH, which must be indexed; may be repeated [default: all that were added].
+        #[arg(long = "in", value_name = "PATH")]
+        within: Vec<PathBuf>,
+        /// The most tokens of evidence [default: what suits the model].
+        #[arg(long, value_name = "TOKENS")]
+        budget: Option<usize>,
+    },
     /// Load a model, fill a context of a given length, compute one token behind it, and print time and memory.
     Memory {
         /// Model name or GGUF path.

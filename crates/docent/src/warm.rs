@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use docent_index::{Fate, Filter, Index};
-use docent_infer::{Cancel, InferError, Prompt, SyncEvent};
+use docent_index::{Fate, FileRecord, Filter, Snapshot};
+use docent_infer::{Cancel, Engine, InferError, Prompt, SyncEvent};
 use docent_lm::LmError;
+use docent_pack::Packed;
 use docent_prefix::Written;
 use docent_retrieve::Hit;
 
@@ -78,6 +80,14 @@ pub struct Warmed {
     pub written: Written,
 }
 
+/// What is to be read, and by whom.
+struct Ahead {
+    engine: Arc<Engine>,
+    prompt: Packed,
+    n_documents: usize,
+    files: Vec<FileRecord>,
+}
+
 impl Library {
     /// Reads all documents below some paths into the prefix store, so that questions about them need not. Where it was stopped, or
     /// killed, the next call goes on.
@@ -91,31 +101,17 @@ impl Library {
         on_event: &mut dyn FnMut(WarmEvent),
     ) -> Result<Warmed, Error> {
         let started = Instant::now();
-        let model = self.choose_model(&options.model)?;
-        let engine = self.engine(&model, options.kv_type)?;
-        let index = self.open_index()?;
-        if model.evidence_budget < SMALL_BUDGET {
-            return Err(Error::TooSmallToWarm { name: model.name });
-        }
-        let ask = AskOptions { budget: options.budget, ..AskOptions::default() };
-        let (budget, room) = write::room(&model, &ask);
-        let hits = self.whole(&index, &options.within, budget)?.unwrap_or_default();
-        let packed = write::pack_whole(&engine, &model, &ask, &hits)?;
-        let Some(packed) = packed.filter(|_| !hits.is_empty()) else {
-            let bytes = self.text_bytes(&index, &options.within)?;
-            return Err(Error::TooMuchToRead { bytes, budget, room });
-        };
+        let Ahead { engine, prompt, n_documents, files } = self.ahead(options)?;
         let prefixes = self.prefixes(&engine);
-        let owners = kept::owners(&self.settings, &packed, &hits);
-        let n_tokens = packed.documents_end;
+        let owners = kept::owners(&self.settings, &prompt, &files);
+        let n_tokens = prompt.documents_end;
         let prompt = Prompt {
-            tokens: &packed.tokens[..n_tokens],
-            n_frozen: packed.documents_start,
+            tokens: &prompt.tokens[..n_tokens],
+            n_frozen: prompt.documents_start,
             n_kept: n_tokens,
             owners: &owners,
         };
-        let mut warmed = Warmed { n_tokens, ..Warmed::default() };
-        warmed.n_documents = hits.iter().map(|hit| hit.chunk.doc).collect::<HashSet<_>>().len();
+        let mut warmed = Warmed { n_tokens, n_documents, ..Warmed::default() };
         let synced = engine.session().sync_kept(engine.model(), &prompt, prefixes.as_ref(), &mut |event| {
             match event {
                 SyncEvent::Found { n_cached, estimate_s } => {
@@ -140,49 +136,77 @@ impl Library {
         Ok(warmed)
     }
 
-    /// All passages below `within` in canonical order, a text that several documents have once; `None` where they cannot fit
-    /// `budget` tokens.
-    pub(crate) fn whole(
-        &self,
-        index: &Index,
-        within: &[PathBuf],
-        budget: usize,
-    ) -> Result<Option<Vec<Hit>>, Error> {
-        if self.text_bytes(index, within)? > budget as u64 * MOST_BYTES_PER_TOKEN {
-            return Ok(None);
-        }
-        let snapshot = index.snapshot()?;
-        let mut hits = Vec::new();
-        for file in snapshot.files(&filter(within))?.into_iter().filter(|file| file.fate == Fate::Indexed) {
-            for (id, _) in snapshot.chunks_of(file.id)? {
-                let chunk = snapshot.chunk(id)?;
-                hits.push(Hit {
-                    chunk,
-                    score: 0.0,
-                    lexical_rank: None,
-                    vector_rank: None,
-                    lexical_score: None,
-                    vector_score: None,
-                });
-            }
-        }
-        hits.sort_by(|a, b| {
-            let key = |hit: &Hit| (hit.chunk.path.clone(), hit.chunk.span.start, hit.chunk.span.end);
-            key(a).cmp(&key(b))
-        });
-        let mut seen = HashSet::new();
-        hits.retain(|hit| seen.insert(hit.chunk.text.trim().to_owned()));
-        Ok(Some(hits))
+    /// The tokens that [`Library::warm`] reads.
+    ///
+    /// # Errors
+    /// As [`Library::warm`].
+    pub fn warm_tokens(&self, options: &WarmOptions) -> Result<Vec<u32>, Error> {
+        let mut prompt = self.ahead(options)?.prompt;
+        prompt.tokens.truncate(prompt.documents_end);
+        Ok(prompt.tokens)
     }
 
-    /// Bytes of text below `within`.
-    fn text_bytes(&self, index: &Index, within: &[PathBuf]) -> Result<u64, Error> {
-        let files = index.snapshot()?.files(&filter(within))?;
-        Ok(files.iter().filter(|file| file.fate == Fate::Indexed).map(|file| file.n_bytes_text).sum())
+    fn ahead(&self, options: &WarmOptions) -> Result<Ahead, Error> {
+        let model = self.choose_model(&options.model)?;
+        let engine = self.engine(&model, options.kv_type)?;
+        let index = self.open_index()?;
+        if model.evidence_budget < SMALL_BUDGET {
+            return Err(Error::TooSmallToWarm { name: model.name });
+        }
+        let ask = AskOptions { budget: options.budget, ..AskOptions::default() };
+        let (budget, room) = write::room(&model, &ask);
+        let snapshot = index.snapshot()?;
+        let files = files_in(&snapshot, &options.within)?;
+        let hits = whole(&snapshot, &files, budget)?.unwrap_or_default();
+        let packed = write::pack_whole(&engine, &model, &ask, &hits)?;
+        let Some(prompt) = packed.filter(|_| !hits.is_empty()) else {
+            return Err(Error::TooMuchToRead { bytes: text_bytes(&files), budget, room });
+        };
+        let n_documents = hits.iter().map(|hit| hit.chunk.doc).collect::<HashSet<_>>().len();
+        Ok(Ahead { engine, prompt, n_documents, files })
     }
 }
 
-fn filter(within: &[PathBuf]) -> Filter {
+/// The indexed files that may answer: all below `within`, or, if that is empty, all that were added.
+pub(crate) fn files_in(snapshot: &Snapshot<'_>, within: &[PathBuf]) -> Result<Vec<FileRecord>, Error> {
     let under: Vec<PathBuf> = within.iter().map(|path| absolute(path)).collect();
-    Filter { remembered_only: under.is_empty(), under }
+    let mut files = snapshot.files(&Filter { remembered_only: under.is_empty(), under })?;
+    files.retain(|file| file.fate == Fate::Indexed);
+    Ok(files)
+}
+
+/// All passages of `files` in canonical order, a text that several documents have once; `None` where they cannot fit `budget` tokens.
+pub(crate) fn whole(
+    snapshot: &Snapshot<'_>,
+    files: &[FileRecord],
+    budget: usize,
+) -> Result<Option<Vec<Hit>>, Error> {
+    if text_bytes(files) > budget as u64 * MOST_BYTES_PER_TOKEN {
+        return Ok(None);
+    }
+    let mut hits = Vec::new();
+    for file in files {
+        for (id, _) in snapshot.chunks_of(file.id)? {
+            let chunk = snapshot.chunk(id)?;
+            hits.push(Hit {
+                chunk,
+                score: 0.0,
+                lexical_rank: None,
+                vector_rank: None,
+                lexical_score: None,
+                vector_score: None,
+            });
+        }
+    }
+    hits.sort_by(|a, b| {
+        let key = |hit: &Hit| (hit.chunk.path.clone(), hit.chunk.span.start, hit.chunk.span.end);
+        key(a).cmp(&key(b))
+    });
+    let mut seen = HashSet::new();
+    hits.retain(|hit| seen.insert(hit.chunk.text.trim().to_owned()));
+    Ok(Some(hits))
+}
+
+fn text_bytes(files: &[FileRecord]) -> u64 {
+    files.iter().map(|file| file.n_bytes_text).sum()
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Instant;
 
-use docent_index::{DocId, Index};
-use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prefixes, Prompt, Sampling};
-use docent_pack::{Budget, Frame, Order, Packed, Passage, Reason};
+use docent_index::{DocId, FileRecord, Index, Snapshot};
+use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prompt, Sampling};
+use docent_pack::{Budget, Frame, Kept, Order, Packed, Passage, Reason};
 use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Citation, Status, Timing, Usage};
@@ -17,13 +18,17 @@ use crate::kept;
 use crate::locate::Locator;
 use crate::models::ChosenModel;
 use crate::prompt::Surroundings;
+use crate::warm::{files_in, whole};
 use crate::{Error, Library};
 
 /// What suits a small model, whose writing ends in repetition: no randomness, and little room.
 const BRIEF_PENALTY: f32 = 1.1;
 const BRIEF_ANSWER_TOKENS: usize = 96;
-/// Bytes of a document's section for each token of the budget: half of the budget in English, a little more in other scripts.
-const SECTION_BYTES_PER_TOKEN: usize = 2;
+/// Bytes of the best passages that stand before a section, for each token of the budget: a quarter of it in English, a little more in
+/// other scripts.
+const BEST_BYTES_PER_TOKEN: usize = 1;
+/// Bytes of a document's section for each token of the budget.
+const SECTION_BYTES_PER_TOKEN: usize = 1;
 /// The most passages of a section: some pages.
 const SECTION_PASSAGES: usize = 12;
 
@@ -36,14 +41,15 @@ pub(crate) fn answer(
 ) -> Result<Answer, Error> {
     let start = Instant::now();
     let plan = Plan::new(asked.model, asked.options);
-    let (packed, hits) = pack_prompt(library, asked, &plan)?;
+    let files = files_in(&asked.index.snapshot()?, &asked.options.within)?;
+    let packed = pack_prompt(library, asked, &plan, &files)?;
     on_event(AskEvent::Packed {
         prompt_tokens: packed.tokens.len(),
         n_passages: packed.passages.len(),
         n_left_out: packed.left_out.len(),
     });
     let packing_s = start.elapsed().as_secs_f64();
-    let owners = kept::owners(&library.settings, &packed, &hits);
+    let owners = kept::owners(&library.settings, &packed, &files);
     let prompt = Prompt {
         tokens: &packed.tokens,
         n_frozen: packed.documents_start,
@@ -109,45 +115,53 @@ impl Plan {
 }
 
 /// The prompt: all documents that may answer, where they fit the budget, and otherwise the best passages.
-fn pack_prompt(library: &Library, asked: &Asked, plan: &Plan) -> Result<(Packed, Vec<Hit>), Error> {
+fn pack_prompt(library: &Library, asked: &Asked, plan: &Plan, files: &[FileRecord]) -> Result<Packed, Error> {
+    let snapshot = asked.index.snapshot()?;
     if !plan.brief && plan.order != Order::Relevance {
-        let whole = library.whole(asked.index, &asked.options.within, plan.budget.evidence)?;
-        if let Some(hits) = whole.map(|whole| best_first(asked.hits, whole))
+        let all = whole(&snapshot, files, plan.budget.evidence)?;
+        if let Some(hits) = all.map(|all| best_first(asked.hits, all))
             && let Some(packed) = pack_all(asked.engine, plan, asked.question, &hits)?
         {
-            return Ok((packed, hits));
+            return Ok(packed);
         }
     }
-    let hits = match plan.order {
-        Order::Sticky if !plan.brief => with_section(asked.index, asked.hits, plan.budget.evidence)?,
-        _ => asked.hits.to_vec(),
+    let is_sticky = plan.order == Order::Sticky && !plan.brief;
+    let hits = match is_sticky {
+        true => with_section(&snapshot, asked.hits, plan.budget.evidence)?,
+        false => asked.hits.to_vec(),
     };
-    let packed = pack_with(asked.engine, plan, asked.question, &hits, plan.order, asked.prefixes)?;
-    Ok((packed, hits))
+    let kept = match asked.prefixes {
+        Some(prefixes) if is_sticky => kept::kept(&library.settings, prefixes, &snapshot, files)?,
+        _ => Vec::new(),
+    };
+    pack_with(asked.engine, plan, asked.question, &hits, plan.order, &kept)
 }
 
-/// `hits` with the section of the best one's document that it stands in, right behind it: the passages around an answer belong to it, and
-/// since sections are cut at fixed places the next question about the same matter finds the same one, already read.
-fn with_section(index: &Index, hits: &[Hit], budget: usize) -> Result<Vec<Hit>, Error> {
-    let Some((best, others)) = hits.split_first() else { return Ok(Vec::new()) };
-    let snapshot = index.snapshot()?;
+/// `hits` with the section of the best one's document that it stands in, behind the best few: the passages around an answer belong to it,
+/// and since sections are cut at fixed places the next question about the same matter finds the same one, already read.
+fn with_section(snapshot: &Snapshot<'_>, hits: &[Hit], budget: usize) -> Result<Vec<Hit>, Error> {
+    let Some(best) = hits.first() else { return Ok(Vec::new()) };
+    let mut n_bytes = 0;
+    let best_few = hits.iter().take_while(|hit| {
+        n_bytes += hit.chunk.text.len();
+        n_bytes <= budget * BEST_BYTES_PER_TOKEN
+    });
+    let (first, others) = hits.split_at(best_few.count().max(1));
     let chunks = snapshot.chunks_of(best.chunk.doc)?;
     let ends: Vec<usize> = chunks.iter().map(|(_, span)| span.end).collect();
     let at = chunks.iter().position(|(id, _)| *id == best.chunk.id).unwrap_or(0);
-    let mut expanded = vec![best.clone()];
-    for idx in section(&ends, budget * SECTION_BYTES_PER_TOKEN, at) {
-        if idx != at {
-            let found = others.iter().find(|hit| hit.chunk.id == chunks[idx].0).cloned();
-            let chunk = match found {
-                Some(hit) => hit.chunk,
-                None => snapshot.chunk(chunks[idx].0)?,
-            };
-            expanded.push(Hit { chunk, ..best.clone() });
+    let mut expanded = first.to_vec();
+    for (id, _) in &chunks[section(&ends, budget * SECTION_BYTES_PER_TOKEN, at)] {
+        if first.iter().all(|hit| hit.chunk.id != *id) {
+            expanded.push(Hit { chunk: snapshot.chunk(*id)?, ..best.clone() });
         }
     }
-    let rest = others.iter().filter(|hit| expanded.iter().all(|known| known.chunk.id != hit.chunk.id));
-    let rest: Vec<Hit> = rest.cloned().collect();
-    expanded.extend(rest);
+    let n_expanded = expanded.len();
+    for hit in others {
+        if expanded[..n_expanded].iter().all(|known| known.chunk.id != hit.chunk.id) {
+            expanded.push(hit.clone());
+        }
+    }
     Ok(expanded)
 }
 
@@ -174,7 +188,7 @@ fn best_first(found: &[Hit], whole: Vec<Hit>) -> Vec<Hit> {
 
 /// All of `hits`, or none where they do not fit.
 fn pack_all(engine: &Engine, plan: &Plan, question: &str, hits: &[Hit]) -> Result<Option<Packed>, Error> {
-    let packed = pack_with(engine, plan, question, hits, Order::Canonical, None)?;
+    let packed = pack_with(engine, plan, question, hits, Order::Canonical, &[])?;
     let all_fit = packed.left_out.iter().all(|left_out| left_out.reason != Reason::OverBudget);
     Ok(all_fit.then_some(packed))
 }
@@ -201,18 +215,12 @@ fn pack_with(
     question: &str,
     hits: &[Hit],
     order: Order,
-    prefixes: Option<&Prefixes>,
+    kept: &[Kept],
 ) -> Result<Packed, Error> {
     let tokenizer = engine.model().tokenizer();
     let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let kept = |visit: &mut dyn FnMut(&[u32]) -> bool| {
-        if let Some(prefixes) = prefixes {
-            prefixes.explore(visit);
-        }
-    };
-    let frame =
-        Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief, kept: &kept };
+    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief, kept };
     let plain = |text: &str| tokenizer.encode(text);
     Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
 }
@@ -220,13 +228,18 @@ fn pack_with(
 fn passages(hits: &[Hit]) -> Vec<Passage> {
     let passage = |(rank, hit): (usize, &Hit)| Passage {
         document: hit.chunk.doc.0,
-        name: hit.chunk.path.file_name().unwrap_or(hit.chunk.path.as_os_str()).to_string_lossy().into_owned(),
+        name: name(&hit.chunk.path),
         heading_path: hit.chunk.heading_path.clone(),
         span: hit.chunk.span.clone(),
         text: hit.chunk.text.clone(),
         rank,
     };
     hits.iter().enumerate().map(passage).collect()
+}
+
+/// What the model is shown as a document's name.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Holds what the model wrote against what it was given.

@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use docent_kernels::NUMERICS_VERSION;
 use docent_lm::{Block, KV_BLOCK, LmError, Model, State};
-use docent_prefix::{Bytes, Found, Header, Kept, Key, Namespace, NewBlock, Store};
+use docent_prefix::{Bytes, Found, Header, Kept, Key, Namespace, NewBlock, Owner, Sequence, Store};
 
 use crate::prompt::Prompt;
 
@@ -78,9 +78,9 @@ impl Prefixes {
         &self.store
     }
 
-    /// Shows what is there, for planning: see [`Store::explore`].
-    pub fn explore(&self, visit: &mut dyn FnMut(&[u32]) -> bool) {
-        self.store.explore(&self.namespace, visit);
+    /// The sequences that are there, for planning: see [`Store::sequences`].
+    pub fn sequences(&self, is_wanted: &dyn Fn(&Owner) -> bool) -> Vec<Sequence> {
+        self.store.sequences(&self.namespace, is_wanted)
     }
 
     /// Seconds that computing `n_tokens` behind `first_pos` others will take, if enough was computed here before: what a

@@ -1,5 +1,6 @@
 //! A prompt, and what of it may outlive the answer.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use docent_prefix::Owner;
@@ -28,13 +29,11 @@ impl<'a> Prompt<'a> {
         Self { tokens, n_frozen: 0, n_kept: tokens.len(), owners: &[] }
     }
 
-    /// Owners of the content in `range`, each once.
+    /// Owners of the content in `range`, each once, in the order of [`Prompt::owners`].
     pub(crate) fn owners_in(&self, range: &Range<usize>) -> Vec<Owner> {
         let overlaps = |of: &Range<usize>| of.start < range.end && range.start < of.end;
-        let mut owners: Vec<Owner> =
-            self.owners.iter().filter(|(of, _)| overlaps(of)).map(|(_, owner)| *owner).collect();
-        owners.sort_unstable();
-        owners.dedup();
-        owners
+        let mut seen = HashSet::new();
+        let owners = self.owners.iter().filter(|(of, _)| overlaps(of)).map(|(_, owner)| *owner);
+        owners.filter(|owner| seen.insert(*owner)).collect()
     }
 }

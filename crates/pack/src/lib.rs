@@ -4,9 +4,9 @@
 //! [before: BOS, instructions] [1][passage] [2][passage] … [after: question, and everything that changes per query]
 //! ```
 //!
-//! What goes in is chosen by relevance; where it stands is not: passages are laid out in canonical order
-//! (path, offset), so that two questions about the same documents share as long a prefix as they can, and
-//! the relevance ranking is told after the documents (see `docs/architecture.md`, "Packing").
+//! What goes in is chosen by relevance, and behind the best by what was read before ([`Order::Sticky`]). Where it stands is
+//! another matter: two questions about the same documents are to share as long a prefix as they can, so the relevance
+//! ranking is told after the documents (see `docs/architecture.md`, "Packing").
 //!
 //! pack touches no file and no clock: same input, same tokens. Every passage is tokenised on its own through
 //! [`Tokenize`], which never recognises special tokens, so the text of a document cannot act as the template.

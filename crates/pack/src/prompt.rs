@@ -13,13 +13,18 @@ pub struct Frame<'a> {
     pub after: &'a dyn Fn(&[usize]) -> Vec<u32>,
     /// Whether passages are shown with the numbers they are cited by. Very small models take the numbers for text.
     pub numbered: bool,
-    /// Shows what was read before, for [`Order::Sticky`].
-    pub kept: &'a Kept<'a>,
+    /// What was read before, for [`Order::Sticky`].
+    pub kept: &'a [Kept],
 }
 
-/// Shows sequences of tokens whose state is kept, all from the first token on, shorter ones before those that go on from them.
-/// Whoever is shown one says whether to go on.
-pub type Kept<'a> = dyn Fn(&mut dyn FnMut(&[u32]) -> bool) + 'a;
+/// A beginning of a prompt whose state is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Its tokens, from the first one on.
+    pub tokens: Vec<u32>,
+    /// The passages that may stand in it, in order; whether they do is read off the tokens. Their rank does not matter.
+    pub passages: Vec<Passage>,
+}
 
 /// How many tokens there are, all counted with the model's own tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,10 +144,16 @@ pub fn pack(
         Order::Sticky => sticky::fixed(frame, &passages, &sizes, room, tokenizer),
         Order::Canonical | Order::Relevance => Vec::new(),
     };
-    while !fits(&lay_out(frame, &fixed, Vec::new(), order, tokenizer)) && fixed.pop().is_some() {}
+    // Labels and the ranking grow with the number of passages: what was read before gives way, not the best.
+    let best = &passages[..sticky::n_required(&sizes, room)];
+    while !fits(&lay_out(frame, &fixed, not_in(best, &fixed), order, tokenizer)) && fixed.pop().is_some() {}
 
-    let (offered, sizes): (Vec<Passage>, Vec<usize>) =
-        passages.iter().cloned().zip(sizes).filter(|(p, _)| !sticky::is_covered(p, &fixed)).unzip();
+    let (offered, sizes): (Vec<Passage>, Vec<usize>) = passages
+        .iter()
+        .cloned()
+        .zip(sizes)
+        .filter(|(p, _)| !fixed.iter().any(|fixed| sticky::is_covered(p, fixed)))
+        .unzip();
     let used = lay_out(frame, &fixed, Vec::new(), order, tokenizer).tokens.len() - frame_tokens;
     let mut chosen = first_fit(&sizes, room.saturating_sub(used));
     let mut best = lay_out(frame, &fixed, pick(&offered, &chosen), order, tokenizer);
@@ -181,6 +192,12 @@ fn first_fit(sizes: &[usize], room: usize) -> Vec<usize> {
             fits
         })
         .collect()
+}
+
+/// Those of `passages` that are not all there in one of `fixed`.
+fn not_in(passages: &[Passage], fixed: &[Passage]) -> Vec<Passage> {
+    let is_in = |passage: &Passage| fixed.iter().any(|fixed| sticky::is_covered(passage, fixed));
+    passages.iter().filter(|passage| !is_in(passage)).cloned().collect()
 }
 
 fn pick(passages: &[Passage], chosen: &[usize]) -> Vec<Passage> {
@@ -313,7 +330,7 @@ mod tests {
     }
 
     fn packed(passages: Vec<Passage>, evidence: usize) -> Packed {
-        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &|_| () };
+        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[] };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Canonical, &bytes).unwrap()
     }
@@ -338,21 +355,16 @@ mod tests {
     }
 
     /// Packs with `kept` as what was read before.
-    fn packed_behind(passages: Vec<Passage>, evidence: usize, kept: &[Vec<u32>]) -> Packed {
-        let show = |visit: &mut dyn FnMut(&[u32]) -> bool| {
-            for path in kept {
-                // As blocks of 7 tokens end.
-                (7..path.len()).step_by(7).chain([path.len()]).all(|end| visit(&path[..end]));
-            }
-        };
-        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &show };
+    fn packed_behind(passages: Vec<Passage>, evidence: usize, kept: &[Kept]) -> Packed {
+        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Sticky, &bytes).unwrap()
     }
 
     /// What a prompt leaves behind: everything before the question.
-    fn left_behind(packed: &Packed) -> Vec<u32> {
-        packed.tokens[..packed.documents_end].to_vec()
+    fn left_behind(packed: &Packed) -> Kept {
+        let passages = packed.passages.iter().map(|p| Passage { rank: 0, ..p.passage.clone() });
+        Kept { tokens: packed.tokens[..packed.documents_end].to_vec(), passages: passages.collect() }
     }
 
     #[test]
@@ -361,26 +373,53 @@ mod tests {
             (passage("a", 0, "first", 0), passage("b", 0, "second", 1), passage("c", 0, "third", 2));
         let kept = left_behind(&packed(vec![b.clone(), c.clone()], 1000));
         let prompt = packed_behind(vec![a, b, c], 1000, std::slice::from_ref(&kept));
-        assert!(prompt.tokens.starts_with(&kept), "{}", text_of(&prompt.tokens));
+        assert!(prompt.tokens.starts_with(&kept.tokens), "{}", text_of(&prompt.tokens));
         assert_eq!(
             text_of(&prompt.tokens),
             "<s>[1] b\nsecond\n\n[2] c\nthird\n\n[3] a\nfirst\n\nMost relevant: [3, 1, 2]. Why?"
         );
     }
 
+    fn long(name: &str, rank: usize) -> Passage {
+        passage(name, 0, &format!("{name} ").repeat(40), rank)
+    }
+
+    fn names(prompt: &Packed) -> Vec<&str> {
+        prompt.passages.iter().map(|p| p.passage.name.as_str()).collect()
+    }
+
     #[test]
-    fn a_path_is_followed_as_far_as_its_passages_are_offered_and_the_best_ranked_are_never_crowded_out() {
-        let long = |name: &str, rank: usize| passage(name, 0, &format!("{name} ").repeat(40), rank);
-        let kept = left_behind(&packed(vec![long("b", 0), long("c", 1), long("d", 2)], 1000));
-        let prompt =
-            packed_behind(vec![long("a", 0), long("b", 1), long("d", 2)], 1000, std::slice::from_ref(&kept));
-        let names: Vec<&str> = prompt.passages.iter().map(|p| p.passage.name.as_str()).collect();
-        assert_eq!(names, ["b", "a", "d"], "c is not offered: the path ends before it");
+    fn the_best_ranked_are_never_crowded_out_by_what_was_read_before() {
+        let kept = [left_behind(&packed(vec![long("b", 0), long("c", 1), long("d", 2)], 1000))];
+        let prompt = packed_behind(vec![long("a", 0), long("b", 1), long("d", 2)], 1000, &kept);
+        assert_eq!(names(&prompt), ["b", "c", "d", "a"], "c was not offered, but costs nothing");
+        assert!(text_of(&prompt.tokens).ends_with("Most relevant: [4, 1, 3, 2]. Why?"), "and is ranked last");
         // Room for two: the best ranked one and one that was read before.
-        let prompt =
-            packed_behind(vec![long("a", 0), long("d", 1), long("c", 2), long("b", 3)], 180, &[kept]);
-        let names: Vec<&str> = prompt.passages.iter().map(|p| p.passage.name.as_str()).collect();
-        assert_eq!(names, ["b", "a"]);
+        let prompt = packed_behind(vec![long("a", 0), long("d", 1), long("c", 2), long("b", 3)], 180, &kept);
+        assert_eq!(names(&prompt), ["b", "a"]);
+        // Room for one.
+        assert_eq!(names(&packed_behind(vec![long("a", 0), long("b", 1)], 100, &kept)), ["a"]);
+    }
+
+    #[test]
+    fn of_several_paths_the_one_with_the_better_ranked_passages_is_taken() {
+        let [one, other] = [["b", "c"], ["d", "e"]].map(|names| {
+            left_behind(&packed(
+                names.iter().enumerate().map(|(rank, name)| long(name, rank)).collect(),
+                1000,
+            ))
+        });
+        let prompt = packed_behind(vec![long("a", 0), long("e", 1), long("b", 2)], 290, &[one, other]);
+        assert_eq!(names(&prompt), ["d", "e", "a"]);
+    }
+
+    #[test]
+    fn what_a_path_says_of_itself_is_not_believed() {
+        let mut kept = left_behind(&packed(vec![long("b", 0), long("c", 1)], 1000));
+        kept.passages[1].text = "something else".to_owned();
+        assert_eq!(names(&packed_behind(vec![long("a", 0)], 1000, std::slice::from_ref(&kept))), ["b", "a"]);
+        kept.tokens[4] += 1;
+        assert_eq!(names(&packed_behind(vec![long("a", 0)], 1000, &[kept])), ["a"]);
     }
 
     #[test]
@@ -397,14 +436,14 @@ mod tests {
             1000,
             std::slice::from_ref(&kept),
         );
-        assert!(prompt.tokens.starts_with(&kept));
+        assert!(prompt.tokens.starts_with(&kept.tokens));
         assert_eq!(prompt.passages.len(), 2);
     }
 
     #[test]
     fn a_question_longer_than_the_context_is_an_error_not_a_cut() {
         let long = |_: &[usize]| bytes(&"why ".repeat(100));
-        let frame = Frame { before: vec![], after: &long, numbered: true, kept: &|_| () };
+        let frame = Frame { before: vec![], after: &long, numbered: true, kept: &[] };
         let budget = Budget { context: 200, reserved: 50, evidence: 100 };
         let error = pack(&frame, vec![], budget, Order::Canonical, &bytes).unwrap_err();
         assert_eq!(error, PackError::QuestionTooLong { needed: 400, available: 150 });

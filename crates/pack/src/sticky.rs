@@ -1,46 +1,29 @@
 //! Passages that were read before, in the order they were read in: what stands on a kept path need not be read again.
 //!
 //! ```text
-//! kept      [before][1 roof][2 lease][3 boiler]        several such paths, as tokens
-//! offered   lease, roof, cellar, ...                   ranked for this question
-//! fixed     [1 roof][2 lease]                          as far as a path holds offered passages, then it ends
+//! kept      [before][1 roof][2 lease][3 boiler]        several such paths
+//! offered   lease, cellar, ...                         ranked for this question
+//! required  lease, cellar                              the best ranked: some share of the room is theirs
+//! fixed     [1 roof][2 lease]                          as much of one path as leaves room for what is required
 //! ```
-//! A path is read off the tokens: behind what matched, the next offered passage (or several of one document that overlap) must
-//! stand word for word under the right number. Of all paths the one that saves most tokens is taken, as long as the best ranked
-//! passages still fit behind it: half of the room is theirs.
+//! What fills a budget behind the best passages is rarely of use, whatever its rank; so the part of the budget that is not theirs
+//! goes to what costs nothing. Of all beginnings of all paths the one that saves most is taken, and tokens of passages that were offered count
+//! more than others, the better ranked the more.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
 
 use crate::prompt::{Frame, body, label};
-use crate::{Passage, Tokenize, merge_neighbours};
+use crate::{Passage, Tokenize};
 
 /// The share of the room that belongs to the best ranked passages, whatever is kept.
 const SHARE_OF_THE_BEST: f64 = 0.5;
-/// Passages of one document that are looked at as one: a section and what was found beside it.
-const LONGEST_RUN: usize = 16;
+/// What a kept token of the best ranked passage counts more than one of a passage that was not offered.
+const BONUS: f64 = 1.0;
 
-/// Offered passages that may stand together as one.
-struct Run {
-    passage: Passage,
-    /// Of all runs with the same label the same number.
-    label: usize,
-    /// Its tokens behind the label, once a label matched.
-    body: OnceCell<Vec<u32>>,
-}
-
-/// What a path holds.
-#[derive(Default)]
-struct Path {
-    /// Indices of runs, in order.
-    runs: Vec<usize>,
-    /// Tokens of each that are kept, its label included.
-    n_kept: Vec<usize>,
-    /// All tokens of each.
-    n_tokens: Vec<usize>,
-}
-
-/// The passages that should stand first, in this order; none where nothing offered is kept. `sizes` are the passages' tokens.
+/// The passages that should stand first, in this order; none where nothing is kept that leaves room for the best of `passages`,
+/// which are `sizes` tokens long. A passage that was not offered is ranked behind all that were.
 pub(crate) fn fixed(
     frame: &Frame<'_>,
     passages: &[Passage],
@@ -48,137 +31,122 @@ pub(crate) fn fixed(
     room: usize,
     tokenizer: &dyn Tokenize,
 ) -> Vec<Passage> {
-    let mut reader = Reader { frame, runs: runs(passages), labels: HashMap::new(), tokenizer };
-    let mut best: (usize, Vec<usize>) = (0, Vec::new());
-    (frame.kept)(&mut |tokens| {
-        let Some(behind) = tokens.strip_prefix(&frame.before[..]) else {
-            return frame.before.starts_with(tokens); // still inside the instructions
-        };
-        let (path, goes_on) = reader.read(behind);
-        let (n_kept, n_runs) = reader.feasible(&path, passages, sizes, room);
-        if n_kept > best.0 {
-            best = (n_kept, path.runs[..n_runs].to_vec());
-        }
-        goes_on
-    });
-    best.1.into_iter().map(|idx| reader.runs[idx].passage.clone()).collect()
-}
-
-/// Whether `passage` is all there in one of `others`.
-pub(crate) fn is_covered(passage: &Passage, others: &[Passage]) -> bool {
-    others.iter().any(|other| {
-        let is_inside = other.document == passage.document
-            && other.span.start <= passage.span.start
-            && passage.span.end <= other.span.end;
-        is_inside || other.text.contains(passage.text.trim())
-    })
-}
-
-/// Every passage, and every run of a document's passages that overlap or touch.
-fn runs(passages: &[Passage]) -> Vec<Run> {
-    let mut sorted: Vec<&Passage> = passages.iter().collect();
-    sorted.sort_by_key(|passage| (passage.document, passage.span.start, passage.span.end));
-    let mut runs = Vec::new();
-    for start in 0..sorted.len() {
-        for end in start + 1..=sorted.len().min(start + LONGEST_RUN) {
-            let mut merged = merge_neighbours(sorted[start..end].iter().map(|&p| p.clone()).collect());
-            if merged.len() != 1 {
-                break;
+    let mut reader = Reader { frame, passages, tokenizer, labels: HashMap::new(), known: HashMap::new() };
+    let n_required = n_required(sizes, room);
+    let mut best: (f64, Vec<Passage>) = (0.0, Vec::new());
+    for kept in frame.kept {
+        let Some(tokens) = kept.tokens.strip_prefix(&frame.before[..]) else { continue };
+        let steps = reader.read(tokens, &kept.passages);
+        let (mut gain, mut n_tokens) = (0.0, 0);
+        let mut missing: Vec<bool> = vec![true; n_required];
+        for (idx, step) in steps.iter().enumerate() {
+            gain += step.gain;
+            n_tokens += step.n_tokens;
+            step.covers
+                .iter()
+                .filter(|&&covered| covered < n_required)
+                .for_each(|&covered| missing[covered] = false);
+            let n_missing: usize =
+                sizes.iter().zip(&missing).map(|(size, &is_missing)| size * usize::from(is_missing)).sum();
+            if n_tokens + n_missing <= room && gain > best.0 {
+                best = (gain, ranked(&kept.passages[..=idx], &steps, passages));
             }
-            runs.extend(merged.pop().map(|passage| Run { passage, label: 0, body: OnceCell::new() }));
         }
     }
-    // Where one begins with another the longer one is tried first.
-    runs.sort_by_key(|run| std::cmp::Reverse(run.passage.text.len()));
-    let mut labels: HashMap<(String, Vec<String>), usize> = HashMap::new();
-    for run in &mut runs {
-        let n = labels.len();
-        run.label = *labels.entry((run.passage.name.clone(), run.passage.heading_path.clone())).or_insert(n);
-    }
-    runs
+    best.1
+}
+
+/// How many of ranked passages fit into the share of the best; at least one.
+pub(crate) fn n_required(sizes: &[usize], room: usize) -> usize {
+    let theirs = (room as f64 * SHARE_OF_THE_BEST) as usize;
+    let mut n_tokens = 0;
+    let fitting = sizes.iter().take_while(|&&size| {
+        n_tokens += size;
+        n_tokens <= theirs
+    });
+    fitting.count().max(1).min(sizes.len())
+}
+
+/// `fixed` with the ranks that they have among the offered ones, or behind them.
+fn ranked(fixed: &[Passage], steps: &[Step], offered: &[Passage]) -> Vec<Passage> {
+    let with_rank = |(idx, (passage, step)): (usize, (&Passage, &Step))| {
+        let rank = step.covers.first().map_or(offered.len() + idx, |&best| offered[best].rank);
+        Passage { rank, ..passage.clone() }
+    };
+    fixed.iter().zip(steps).enumerate().map(with_rank).collect()
+}
+
+/// Whether `passage` is all there in `other`.
+pub(crate) fn is_covered(passage: &Passage, other: &Passage) -> bool {
+    let is_inside = other.document == passage.document
+        && other.span.start <= passage.span.start
+        && passage.span.end <= other.span.end;
+    is_inside || other.text.contains(passage.text.trim())
+}
+
+/// One more passage of a path.
+struct Step {
+    /// All its tokens, its label included.
+    n_tokens: usize,
+    /// What those that are kept are worth.
+    gain: f64,
+    /// Indices of the offered passages that are all there in it, best first.
+    covers: Rc<[usize]>,
+}
+
+/// What is the same for a passage wherever it stands.
+struct Known {
+    /// Its tokens behind the label.
+    body: Vec<u32>,
+    covers: Rc<[usize]>,
 }
 
 struct Reader<'a> {
     frame: &'a Frame<'a>,
-    runs: Vec<Run>,
-    /// By label and number.
-    labels: HashMap<(usize, usize), Vec<u32>>,
+    /// Those that are offered, best first.
+    passages: &'a [Passage],
     tokenizer: &'a dyn Tokenize,
+    /// By document, where the passage starts, and its number.
+    labels: HashMap<(u64, usize, usize), Vec<u32>>,
+    /// By document and span.
+    known: HashMap<(u64, Range<usize>), Known>,
 }
 
 impl Reader<'_> {
-    /// Reads the passages off `tokens`, and says whether more tokens could add to them.
-    fn read(&mut self, tokens: &[u32]) -> (Path, bool) {
-        let (mut path, mut rest) = (Path::default(), tokens);
-        while !rest.is_empty() {
-            let free: Vec<usize> = (0..self.runs.len()).filter(|idx| !path.runs.contains(idx)).collect();
-            let fits = free.into_iter().map(|idx| {
-                let (n_common, n_tokens) = self.common(idx, path.runs.len(), rest);
-                (n_common == n_tokens, n_common, n_tokens, idx)
-            });
-            // A whole one before a longer beginning of one; of equals the first, which is the longest.
-            let best = fits.reduce(|best, fit| if (fit.0, fit.1) > (best.0, best.1) { fit } else { best });
-            let Some((is_whole, n_common, n_tokens, idx)) = best else { return (path, false) };
-            // A path that ends inside a label holds nothing of the passage.
-            if n_tokens < usize::MAX && (is_whole || n_common == rest.len()) {
-                path.runs.push(idx);
-                path.n_kept.push(n_common);
-                path.n_tokens.push(n_tokens);
-            }
-            if !is_whole {
-                return (path, n_common == rest.len());
-            }
-            rest = &rest[n_tokens..];
-        }
-        (path, true)
-    }
-
-    /// Tokens that `rest` has in common with a run's block, were it the next one behind `n_before`; and how many the block has.
-    fn common(&mut self, idx: usize, n_before: usize, rest: &[u32]) -> (usize, usize) {
-        let (run, frame, tokenizer) = (&self.runs[idx], self.frame, self.tokenizer);
-        let number = frame.numbered.then_some(n_before + 1);
-        let label = self
-            .labels
-            .entry((run.label, n_before))
-            .or_insert_with(|| label(&run.passage, number, tokenizer));
-        let common = |a: &[u32], b: &[u32]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
-        let n_common = common(label, rest);
-        if n_common < label.len() {
-            // How long the whole would be matters to nobody: it does not stand there, or only its label's beginning does.
-            return (n_common, usize::MAX);
-        }
-        let body = run.body.get_or_init(|| body(&run.passage, tokenizer));
-        (n_common + common(body, &rest[n_common..]), label.len() + body.len())
-    }
-
-    /// How many of a path's passages may stand first so that the best ranked ones fit behind them, and the tokens that saves.
-    fn feasible(&self, path: &Path, passages: &[Passage], sizes: &[usize], room: usize) -> (usize, usize) {
-        let mut best = (0, 0);
-        let (mut n_kept, mut n_tokens) = (0, 0);
-        let mut fixed: Vec<Passage> = Vec::new();
-        for (idx, &run) in path.runs.iter().enumerate() {
-            n_kept += path.n_kept[idx];
-            n_tokens += path.n_tokens[idx];
-            fixed.push(self.runs[run].passage.clone());
-            if n_tokens + self.best_ranked(&fixed, passages, sizes, room) > room {
+    /// As many of a path's `passages` as stand in `tokens`, word for word and each under its number.
+    fn read(&mut self, tokens: &[u32], passages: &[Passage]) -> Vec<Step> {
+        let (mut steps, mut rest) = (Vec::new(), tokens);
+        for (idx, passage) in passages.iter().enumerate() {
+            let (n_common, step) = self.step(passage, idx + 1, rest);
+            // Where something else stands the path ends; where it breaks off, little of the passage may be kept.
+            let is_there = n_common == step.n_tokens || n_common == rest.len();
+            if !is_there || n_common * 2 < step.n_tokens {
                 break;
             }
-            best = (n_kept, idx + 1);
+            steps.push(step);
+            rest = &rest[n_common..];
         }
-        best
+        steps
     }
 
-    /// Tokens of the best ranked passages that are not in `fixed`.
-    fn best_ranked(&self, fixed: &[Passage], passages: &[Passage], sizes: &[usize], room: usize) -> usize {
-        let theirs = (room as f64 * SHARE_OF_THE_BEST) as usize;
-        let (mut n_best, mut n_missing) = (0, 0);
-        for (passage, size) in passages.iter().zip(sizes) {
-            if n_best + size > theirs {
-                break;
-            }
-            n_best += size;
-            n_missing += if is_covered(passage, fixed) { 0 } else { *size };
-        }
-        n_missing
+    /// A passage as the next one of a path whose other tokens are `rest`, and how many of those are its.
+    fn step(&mut self, passage: &Passage, number: usize, rest: &[u32]) -> (usize, Step) {
+        let (frame, tokenizer, offered) = (self.frame, self.tokenizer, self.passages);
+        let at = (passage.document, passage.span.start, number);
+        let new = || label(passage, frame.numbered.then_some(number), tokenizer);
+        let label = self.labels.entry(at).or_insert_with(new);
+        let known = self.known.entry((passage.document, passage.span.clone())).or_insert_with(|| Known {
+            body: body(passage, tokenizer),
+            covers: (0..offered.len()).filter(|&idx| is_covered(&offered[idx], passage)).collect(),
+        });
+        let n_common = label.iter().chain(&known.body).zip(rest).take_while(|(a, b)| a == b).count();
+        let best = known.covers.first().copied().unwrap_or(offered.len());
+        let relevance = 1.0 - best as f64 / offered.len().max(1) as f64;
+        let step = Step {
+            n_tokens: label.len() + known.body.len(),
+            gain: n_common as f64 * (1.0 + BONUS * relevance),
+            covers: Rc::clone(&known.covers),
+        };
+        (n_common, step)
     }
 }

@@ -36,5 +36,5 @@ pub use blocks::{Kept, Section};
 pub use format::{Damage, FORMAT_VERSION, Header, OWNER_BYTES, Owner};
 pub use key::{Key, Namespace};
 pub use storage::{Bytes, DiskStorage, FileInfo, Sink, Storage};
-pub use store::{Found, NewBlock, Options, Store, Written};
+pub use store::{Found, NewBlock, Options, Sequence, Store, Written};
 pub use upkeep::{NamespaceStatus, Status, Verified};

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::blocks::{Blocks, Id, Kept, Known, path};
-use crate::format::{Damage, Header};
+use crate::format::{Damage, Header, Owner};
 use crate::key::{Key, Name, Namespace};
 use crate::storage::{Bytes, Storage};
 use crate::{facts, upkeep, uses, write};
@@ -17,7 +17,7 @@ const DEFAULT_BYTES: u64 = 20 << 30;
 const SHARE_OF_FREE_DISK: u64 = 10;
 /// When the store is full it is emptied to this share of its size, so that not every block evicts one.
 const LOW_WATER: f64 = 0.9;
-/// Blocks that are shown at most when somebody plans: some hundred milliseconds.
+/// Blocks that are looked at at most when somebody plans: some hundred milliseconds.
 const MOST_EXPLORED: usize = 4096;
 /// The most threads that compare checksums; more than a few only wait for memory.
 const PROVERS: usize = 4;
@@ -54,6 +54,28 @@ pub struct Found {
     pub blocks: Vec<Arc<Kept>>,
     /// Tokens of the sequence that they cover.
     pub n_tokens: usize,
+}
+
+/// A sequence that is there, for planning.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sequence {
+    /// All tokens from the first one on.
+    pub tokens: Vec<u32>,
+    /// Whose content is in them, in the order the blocks name them.
+    pub owners: Vec<Owner>,
+}
+
+impl Sequence {
+    /// The sequence with one more block.
+    fn and(&self, block: &Header) -> Self {
+        let mut owners = self.owners.clone();
+        for owner in &block.owners {
+            if owners.last() != Some(owner) {
+                owners.push(*owner);
+            }
+        }
+        Self { tokens: [&self.tokens[..], &block.tokens].concat(), owners }
+    }
 }
 
 /// What became of blocks that were to be kept.
@@ -270,25 +292,34 @@ impl Store {
         }
     }
 
-    /// Shows `visit` what is there, block by block: all tokens from the first one to the block's end. Blocks behind one are shown if
-    /// `visit` says so. Proves and notes nothing: for planning.
-    pub fn explore(&self, namespace: &Namespace, visit: &mut dyn FnMut(&[u32]) -> bool) {
+    /// The sequences that are there: from the first token to a block that nothing follows, or that holds content of an owner that is not
+    /// wanted. Proves and notes nothing: for planning.
+    pub fn sequences(&self, namespace: &Namespace, is_wanted: &dyn Fn(&Owner) -> bool) -> Vec<Sequence> {
         let tree = self.shared.tree(namespace);
-        let mut open: Vec<(Key, Vec<u32>)> = vec![(Key::root(namespace), Vec::new())];
-        let mut n_shown = 0;
-        while let Some((key, tokens)) = open.pop() {
+        let mut open: Vec<(Key, Sequence)> = vec![(Key::root(namespace), Sequence::default())];
+        let mut sequences = Vec::new();
+        let mut n_seen = 0;
+        while let Some((key, path)) = open.pop() {
+            let mut goes_on = false;
             for name in tree.children.get(&key.short()).into_iter().flatten() {
                 let Some(kept) = self.shared.load(&tree.folder, name) else { continue };
-                if n_shown == MOST_EXPLORED || !self.shared.fits(&kept, &key, tokens.len()) {
+                if n_seen == MOST_EXPLORED || !self.shared.fits(&kept, &key, path.tokens.len()) {
                     continue;
                 }
-                n_shown += 1;
-                let longer = [&tokens[..], &kept.header.tokens].concat();
-                if visit(&longer) {
+                n_seen += 1;
+                goes_on = true;
+                let longer = path.and(&kept.header);
+                if kept.header.owners.iter().all(is_wanted) {
                     open.push((kept.header.key, longer));
+                } else {
+                    sequences.push(longer);
                 }
             }
+            if !goes_on && !path.tokens.is_empty() {
+                sequences.push(path);
+            }
         }
+        sequences
     }
 
     /// Whether a block is there, as far as its file's name says.

@@ -179,7 +179,7 @@ pub struct NamespaceStatus {
     pub n_tokens: usize,
     /// Bytes on disk.
     pub n_bytes: u64,
-    /// Owners whose content is in them.
+    /// Owners whose content is in them, those that are counted as one once.
     pub n_owners: usize,
 }
 
@@ -218,8 +218,8 @@ impl Store {
         }
     }
 
-    /// What the store holds.
-    pub fn status(&self) -> Status {
+    /// What the store holds. Owners that `one` makes equal are counted as one.
+    pub fn status(&self, one: &dyn Fn(&Owner) -> Owner) -> Status {
         let storage = &*self.shared.storage;
         let listed = files(storage);
         let mut namespaces: BTreeMap<&str, NamespaceStatus> = BTreeMap::new();
@@ -231,7 +231,8 @@ impl Store {
             status.n_bytes += file.info.bytes;
             if let Ok(kept) = Kept::open(storage, &file.folder, name) {
                 status.n_tokens += kept.header.tokens.len();
-                owners.entry(&file.folder).or_default().extend(&kept.header.owners);
+                let of_block = kept.header.owners.iter().map(one);
+                owners.entry(&file.folder).or_default().extend(of_block);
             }
         }
         for (folder, status) in &mut namespaces {

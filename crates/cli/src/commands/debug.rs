@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use docent::{Engine, ModelChoice, Prompt, SyncEvent};
+use docent::{Engine, ModelChoice, Prompt, SyncEvent, WarmOptions};
 use docent_lm::npy::write_npy_f32;
 use docent_lm::{Block, Logits, Model};
 use serde_json::json;
@@ -58,6 +58,14 @@ pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> 
             context
                 .output
                 .line(json!({ "tokens": ids.len(), "nll": nll, "perplexity": nll.exp() }).to_string());
+            Ok(Outcome::Done)
+        }
+        DebugCommand::Warm { model, within, budget } => {
+            let model = ModelChoice::Named(model);
+            let options = WarmOptions { within, model, budget, ..WarmOptions::default() };
+            let ids = context.library.warm_tokens(&options)?;
+            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+            context.output.line(ids.join(" "));
             Ok(Outcome::Done)
         }
         DebugCommand::Memory { model, context: n_tokens, kv } => memory(context, model, n_tokens, kv),
