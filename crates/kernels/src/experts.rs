@@ -12,12 +12,14 @@
 use std::sync::PoisonError;
 
 use crate::activation::Activations;
+use crate::buffer::Buffer;
 use crate::format::{ExpertMatrix, Matrix};
 use crate::kernels::Kernels;
 use crate::matmul::INPUTS_AT_ONCE;
 use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
 use crate::strip::{Input, STRIP_ROWS};
+use crate::tile::CHUNK_COLS;
 
 /// Room for an expert layer.
 #[derive(Default)]
@@ -32,7 +34,7 @@ pub(crate) struct ExpertBuffers {
     float_grouped: Vec<f32>,
     float_hidden: Vec<f32>,
     /// down of every (token, slot), in group order.
-    products: Vec<f32>,
+    products: Buffer,
 }
 
 impl Kernels {
@@ -85,8 +87,8 @@ impl Kernels {
             let with_rests = formats.iter().any(|format| format.multiplies_rests());
             buffers.grouped.reshape(n_slots, d, with_rests);
             let writer = buffers.grouped.writer(with_rests);
-            self.pool.run(buffers.tokens.n_chunks(), &|worker, items| {
-                while let Some(chunk) = items.take(worker) {
+            self.by_rows(buffers.tokens.n_chunks(), n_slots * CHUNK_COLS, &|first, n_chunks| {
+                for chunk in first..first + n_chunks {
                     // SAFETY: one worker took the chunk, of an `Activations` we hold mutably.
                     unsafe { writer.copy_chunk(&buffers.tokens, chunk, &tokens) };
                 }
@@ -150,13 +152,13 @@ impl Kernels {
             let scratch = &mut *scratch;
             while let Some(item) = items.take(worker) {
                 let (group, strip) = (&groups.groups[item / n_strips], item % n_strips);
-                let first_row = strip * STRIP_ROWS;
+                let rows = strip * STRIP_ROWS..d_hidden.min((strip + 1) * STRIP_ROWS);
                 let (gate, up) = (gate.expert(group.expert), up.expert(group.expert));
                 for inputs in group.slices() {
                     let of = |matrix: &Matrix<'_>| input_of(matrix, grouped, float_grouped);
                     let (strip_of_gate, strip_of_up) = (&mut scratch.strip, &mut scratch.second_strip);
-                    strip_of_gate.multiply(&self.dispatch, &gate, first_row, of(&gate), inputs.clone());
-                    strip_of_up.multiply(&self.dispatch, &up, first_row, of(&up), inputs.clone());
+                    strip_of_gate.multiply(&self.dispatch, &gate, rows.clone(), of(&gate), inputs.clone());
+                    strip_of_up.multiply(&self.dispatch, &up, rows.clone(), of(&up), inputs.clone());
                     let values = strip_of_gate.sums_mut();
                     // SAFETY: the table proves its target features; this block of these rows belongs to this item, which
                     // one worker took.
@@ -167,11 +169,10 @@ impl Kernels {
                             continue;
                         }
                     }
-                    let width = STRIP_ROWS.min(d_hidden - first_row);
                     for (row, values) in inputs.zip(values.chunks_exact(STRIP_ROWS)) {
                         // SAFETY: as above.
-                        let out = unsafe { floats.part(row * d_hidden + first_row, width) };
-                        out.copy_from_slice(&values[..width]);
+                        let out = unsafe { floats.part(row * d_hidden + rows.start, rows.len()) };
+                        out.copy_from_slice(&values[..rows.len()]);
                     }
                 }
             }
@@ -182,23 +183,23 @@ impl Kernels {
     fn down(&self, groups: &Groups, down: ExpertMatrix<'_>, buffers: &mut ExpertBuffers) {
         let d = down.n_rows();
         let _timed = self.profiler.time(Operation::ExpertProduct(down.format()), || groups.work(down));
-        buffers.products.resize(groups.order.len() * d, 0.0);
+        buffers.products.resize(groups.order.len() * d);
         let (out, n_strips) = (SharedOut::new(&mut buffers.products), d.div_ceil(STRIP_ROWS));
         let (hidden, float_hidden) = (&buffers.hidden, &buffers.float_hidden);
         self.pool.run(groups.groups.len() * n_strips, &|worker, items| {
             let mut scratch = self.scratch(worker);
             while let Some(item) = items.take(worker) {
                 let (group, strip) = (&groups.groups[item / n_strips], item % n_strips);
-                let (matrix, first_row) = (down.expert(group.expert), strip * STRIP_ROWS);
-                let width = STRIP_ROWS.min(d - first_row);
+                let matrix = down.expert(group.expert);
+                let rows = strip * STRIP_ROWS..d.min((strip + 1) * STRIP_ROWS);
                 for inputs in group.slices() {
                     let input = input_of(&matrix, hidden, float_hidden);
                     let sums =
-                        scratch.strip.multiply(&self.dispatch, &matrix, first_row, input, inputs.clone());
+                        scratch.strip.multiply(&self.dispatch, &matrix, rows.clone(), input, inputs.clone());
                     for (row, sums) in inputs.zip(sums) {
                         // SAFETY: these columns of these rows belong to this item, which one worker took.
-                        let out = unsafe { out.part(row * d + first_row, width) };
-                        out.copy_from_slice(&sums.rows()[..width]);
+                        let out = unsafe { out.part(row * d + rows.start, rows.len()) };
+                        out.copy_from_slice(&sums.rows()[..rows.len()]);
                     }
                 }
             }

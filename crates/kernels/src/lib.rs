@@ -15,11 +15,13 @@
 //! tile        unpacking of blocks                  activation int8 inputs
 //! arch/plain  the definition of every kernel       arch/*     the same for an instruction set
 //! pool        worker threads                    profile    where the time goes
+//! buffer      aligned floats
 //! ```
 
 mod activation;
 mod arch;
 mod attention;
+mod buffer;
 mod error;
 mod experts;
 mod format;
@@ -36,6 +38,7 @@ mod tile;
 
 pub use arch::Isa;
 pub use attention::AttentionShape;
+pub use buffer::Buffer;
 pub use error::KernelError;
 pub use format::{BlockFormat, ExpertMatrix, Matrix};
 pub use kernels::{Kernels, NUMERICS_VERSION, Numerics, Settings};

@@ -8,6 +8,7 @@ use crate::kernels::Kernels;
 use crate::profile::{Operation, Work};
 use crate::shared_out::SharedOut;
 use crate::strip::{Input, STRIP_ROWS, StripScratch};
+use crate::tile::TILE_ROWS;
 
 /// Input rows multiplied with one unpacking of a strip: all their chunks (426 KiB where there are 2048 columns) stay in the
 /// second-level cache from strip to strip; unpacking is 3 % of the multiplication by then. (512 rows are a tenth slower.)
@@ -20,6 +21,8 @@ const QUANTISE_ALONE: usize = 16 << 10;
 struct Part<'a> {
     matrix: Matrix<'a>,
     out: SharedOut<'a, f32>,
+    /// Rows of a strip: 32, or 16 where there would be fewer strips than threads.
+    strip_rows: usize,
     n_strips: usize,
 }
 
@@ -79,10 +82,11 @@ impl Kernels {
         let parts: Vec<Part<'_>> = matrices
             .iter()
             .zip(outs)
-            .map(|(&matrix, out)| Part {
-                matrix,
-                out: SharedOut::new(out),
-                n_strips: matrix.n_rows().div_ceil(STRIP_ROWS),
+            .map(|(&matrix, out)| {
+                let few = matrix.n_rows() < STRIP_ROWS * self.pool.n_threads();
+                let strip_rows = if few { TILE_ROWS } else { STRIP_ROWS };
+                let n_strips = matrix.n_rows().div_ceil(strip_rows);
+                Part { matrix, out: SharedOut::new(out), strip_rows, n_strips }
             })
             .collect();
         let input_of = |matrix: &Matrix<'_>| match matrix.format().code_kind() {
@@ -94,15 +98,15 @@ impl Kernels {
             self.pool.run(parts.iter().map(|part| part.n_strips).sum(), &|worker, items| {
                 let mut scratch = self.scratch(worker);
                 while let Some((part, strip)) = items.take(worker).and_then(|item| part_of(&parts, item)) {
-                    let (matrix, first_row) = (&part.matrix, strip * STRIP_ROWS);
+                    let (matrix, first_row) = (&part.matrix, strip * part.strip_rows);
+                    let rows = first_row..matrix.n_rows().min(first_row + part.strip_rows);
                     let input = input_of(matrix);
                     let sums =
-                        scratch.strip.multiply(&self.dispatch, matrix, first_row, input, inputs.clone());
-                    let width = STRIP_ROWS.min(matrix.n_rows() - first_row);
+                        scratch.strip.multiply(&self.dispatch, matrix, rows.clone(), input, inputs.clone());
                     for (row, sums) in inputs.clone().zip(sums) {
                         // SAFETY: these columns of the output belong to this strip, which one worker took.
-                        let out = unsafe { part.out.part(row * matrix.n_rows() + first_row, width) };
-                        out.copy_from_slice(&sums.rows()[..width]);
+                        let out = unsafe { part.out.part(row * matrix.n_rows() + rows.start, rows.len()) };
+                        out.copy_from_slice(&sums.rows()[..rows.len()]);
                     }
                 }
             });

@@ -13,6 +13,10 @@ use crate::tile::{CHUNK_COLS, FLOAT_CHUNK_COLS, FloatTile, TILE_ROWS, Tile, Tile
 /// Rows of a strip: two tiles, so that each value of an input row read from cache is used twice.
 pub(crate) const STRIP_ROWS: usize = 2 * TILE_ROWS;
 
+/// Bytes of the next strip that can be fetched from memory while one input row is multiplied with a chunk of a strip, which takes
+/// some 50 ns: fewer than a core can read in that time, so that the products never wait for the buffers of misses.
+const FETCHED_PER_INPUT: usize = 6 * 64;
+
 /// Sums of one input row with the rows of a strip.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -55,43 +59,40 @@ impl StripScratch {
         as_lanes(&mut self.sums).as_flattened_mut().as_flattened_mut()
     }
 
-    /// The products of the matrix's rows `first_row..` (up to 32 of them) with the input rows `inputs`.
+    /// The products of the matrix's rows `rows` (up to 32 of them) with the input rows `inputs`.
     pub(crate) fn multiply(
         &mut self,
         dispatch: &Dispatch,
         matrix: &Matrix<'_>,
-        first_row: usize,
+        rows: Range<usize>,
         input: Input<'_>,
         inputs: Range<usize>,
     ) -> &[StripSums] {
         self.sums.clear();
         self.sums.resize(inputs.len(), StripSums([[0.0; TILE_ROWS]; 2]));
-        let n_rows = STRIP_ROWS.min(matrix.n_rows() - first_row);
-        let prefetch = next_strip(matrix, first_row);
+        let (first_row, n_rows) = (rows.start, rows.len());
+        assert!(n_rows <= STRIP_ROWS, "a strip of {n_rows} rows");
+        let next = next_strip(matrix, &rows);
         match input {
             Input::Quantised(activations) => {
                 if inputs.len() == 1
-                    && one_row(
-                        dispatch,
-                        matrix,
-                        first_row..first_row + n_rows,
-                        (activations, inputs.start),
-                        &mut self.sums[0],
-                    )
+                    && one_row(dispatch, matrix, rows, (activations, inputs.start), &mut self.sums[0])
                 {
                     return &self.sums;
                 }
+                let n_tiles = n_rows.div_ceil(TILE_ROWS);
+                let mut next = next.chunks(next.len().div_ceil(activations.n_chunks()).max(1));
                 for chunk in 0..activations.n_chunks() {
                     let first_col = chunk * CHUNK_COLS;
                     let n_cols = CHUNK_COLS.min(matrix.n_cols() - first_col);
-                    let n_tiles = n_rows.div_ceil(TILE_ROWS);
-                    let mut next = prefetch
-                        .chunks(prefetch.len().div_ceil(activations.n_chunks() * n_tiles).max(1))
-                        .skip(chunk * n_tiles);
+                    let mut next = next.next().unwrap_or_default();
                     for (index, tile) in self.tiles[..n_tiles].iter_mut().enumerate() {
                         let mut source =
                             tile_source(matrix, first_row, n_rows, index, first_col..first_col + n_cols);
-                        source.next = next.next().unwrap_or_default();
+                        // What the products have no time to fetch, in equal shares.
+                        if next.len() > inputs.len() * FETCHED_PER_INPUT {
+                            (source.next, next) = next.split_at(next.len().div_ceil(n_tiles - index));
+                        }
                         // SAFETY: the table proves its target features.
                         unsafe { (dispatch.unpack)(&source, tile) };
                     }
@@ -99,12 +100,24 @@ impl StripScratch {
                     let (tiles, sums) = (&self.tiles[..n_tiles], as_lanes(&mut self.sums));
                     // SAFETY: the table proves its target features.
                     unsafe {
-                        (dispatch.multiply)(kind, tiles, &activations.chunk(chunk, inputs.clone()), sums)
+                        (dispatch.multiply)(
+                            kind,
+                            tiles,
+                            &activations.chunk(chunk, inputs.clone()),
+                            next,
+                            sums,
+                        )
                     };
                     if matrix.format().multiplies_rests() {
                         // SAFETY: the table proves its target features.
                         unsafe {
-                            (dispatch.multiply)(kind, tiles, &activations.rest(chunk, inputs.clone()), sums)
+                            (dispatch.multiply)(
+                                kind,
+                                tiles,
+                                &activations.rest(chunk, inputs.clone()),
+                                &[],
+                                sums,
+                            )
                         };
                     }
                 }
@@ -112,8 +125,8 @@ impl StripScratch {
             Input::Floats(x) => {
                 let row_len = matrix.n_cols();
                 let x = &x[inputs.start * row_len..inputs.end * row_len];
-                let per_chunk = prefetch.len().div_ceil(row_len.div_ceil(FLOAT_CHUNK_COLS)).max(1);
-                let mut next = prefetch.chunks(per_chunk);
+                let per_chunk = next.len().div_ceil(row_len.div_ceil(FLOAT_CHUNK_COLS)).max(1);
+                let mut next = next.chunks(per_chunk);
                 for first_col in (0..row_len).step_by(FLOAT_CHUNK_COLS) {
                     (dispatch.prefetch)(next.next().unwrap_or_default());
                     let cols = first_col..row_len.min(first_col + FLOAT_CHUNK_COLS);
@@ -144,7 +157,7 @@ fn one_row(
     if !rows.len().is_multiple_of(TILE_ROWS) {
         return false; // not even for the first tile, whose sums would be added to
     }
-    let mut next = next_strip(matrix, rows.start);
+    let mut next = next_strip(matrix, &rows);
     for (index, sums) in sums.0[..rows.len().div_ceil(TILE_ROWS)].iter_mut().enumerate() {
         let mut source = tile_source(matrix, rows.start, rows.len(), index, 0..matrix.n_cols());
         (source.next, next) = next.split_at(next.len().min(TILE_ROWS * matrix.row_bytes()));
@@ -156,12 +169,12 @@ fn one_row(
     true
 }
 
-/// The bytes of the strip after the one at `first_row`, which the worker takes next as a rule: fetched from memory in
-/// equal shares while this one is unpacked, in the order they lie. (Unpacking reads 16 rows side by side, which the
+/// The bytes of the strip after the one at `rows`, which the worker takes next as a rule: fetched from memory while
+/// this one is unpacked and multiplied, in the order they lie. (Unpacking reads 16 rows side by side, which the
 /// processor's own prefetchers do not follow.)
-fn next_strip<'a>(matrix: &Matrix<'a>, first_row: usize) -> &'a [u8] {
+fn next_strip<'a>(matrix: &Matrix<'a>, rows: &Range<usize>) -> &'a [u8] {
     let row = |row: usize| row.min(matrix.n_rows()) * matrix.row_bytes();
-    &matrix.bytes()[row(first_row + STRIP_ROWS)..row(first_row + 2 * STRIP_ROWS)]
+    &matrix.bytes()[row(rows.end)..row(rows.end + rows.len())]
 }
 
 /// The rows of tile `index` of the strip of `n_rows` rows at `first_row`.

@@ -78,7 +78,8 @@ pub(crate) struct Dispatch {
     pub(crate) prefetch: fn(&[u8]),
     pub(crate) unpack: unsafe fn(&TileSource<'_>, &mut Tile),
     pub(crate) unpack_floats: unsafe fn(&TileSource<'_>, &mut FloatTile),
-    pub(crate) multiply: unsafe fn(CodeKind, &[Tile], &ActivationChunk<'_>, &mut Sums),
+    /// Bytes that will be read soon may be fetched meanwhile.
+    pub(crate) multiply: unsafe fn(CodeKind, &[Tile], &ActivationChunk<'_>, &[u8], &mut Sums),
     /// Products of one row of the input with whole rows of up to 16 rows of weights, without unpacking them first; or nothing,
     /// and false. The source's columns are all of the matrix's.
     pub(crate) multiply_one: unsafe fn(&TileSource<'_>, &Activations, usize, &mut Lanes) -> bool,
@@ -117,7 +118,7 @@ macro_rules! compiled_plain {
             tile::unpack_floats(source, tile);
         }
         $(#[target_feature(enable = $features)])?
-        fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
+        fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, _: &[u8], sums: &mut Sums) {
             plain::multiply(kind, tiles, x, sums);
         }
         $(#[target_feature(enable = $features)])?

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use docent_kernels::{AttentionShape, RopePairing, RopeTable};
+use docent_kernels::{AttentionShape, Buffer, RopePairing, RopeTable};
 
 use super::weights::{Loader, Weight};
 use super::{Norm, Pass};
@@ -108,7 +108,7 @@ impl Attention {
     }
 
     /// Norm, then rotation, of queries or keys `x` (n, n_heads, head_dim), in place.
-    fn position(&self, pass: &mut Pass<'_>, x: &mut Vec<f32>, n_heads: usize, norm: Option<&Norm>) {
+    fn position(&self, pass: &mut Pass<'_>, x: &mut Buffer, n_heads: usize, norm: Option<&Norm>) {
         if let Some(norm) = norm {
             let mut normed = pass.scratch.take(x.len());
             norm.forward(pass.kernels, x, &mut normed);

@@ -18,7 +18,7 @@ pub(crate) use feed_forward::Dense;
 pub(crate) use short_conv::ShortConv;
 pub(crate) use weights::Loader;
 
-use docent_kernels::Kernels;
+use docent_kernels::{Buffer, Kernels};
 
 use crate::state::Extension;
 
@@ -81,21 +81,21 @@ impl Layer {
 /// faults that are a tenth of a layer's time; reused ones cost nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    free: Vec<Vec<f32>>,
+    free: Vec<Buffer>,
 }
 
 impl Scratch {
     /// A buffer of `len` numbers whose values are whatever was left there.
-    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+    pub(crate) fn take(&mut self, len: usize) -> Buffer {
         // The same lengths come again in every layer: one that has it needs neither room nor zeros.
         match self.free.iter().rposition(|buffer| buffer.len() == len) {
             Some(at) => self.free.swap_remove(at),
-            None => vec![0.0; len],
+            None => Buffer::zeroed(len),
         }
     }
 
     /// Returns a buffer for the next one who asks.
-    pub(crate) fn give(&mut self, buffer: Vec<f32>) {
+    pub(crate) fn give(&mut self, buffer: Buffer) {
         self.free.push(buffer);
     }
 }

@@ -10,6 +10,8 @@
 
 use std::ops::ControlFlow;
 
+use docent_kernels::Buffer;
+
 use super::Model;
 use crate::LmError;
 use crate::layers::{Pass, Scratch};
@@ -130,7 +132,7 @@ impl Model {
         tokens: &[u32],
         scratch: &mut Scratch,
         on_layer: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Option<Vec<f32>> {
+    ) -> Option<Buffer> {
         let (kernels, file) = (&*self.kernels, self.file.file());
         let mut h = scratch.take(tokens.len() * self.config.n_embd); // (n, n_embd)
         self.stack.embedding.forward(kernels, file, tokens, &mut h);

@@ -28,8 +28,10 @@ fn unpack(source: &TileSource<'_>, tile: &mut Tile) {
 
 /// See [`plain::multiply`](crate::arch::plain::multiply).
 #[target_feature(enable = "avx2,fma,f16c")]
-fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
+fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, next: &[u8], sums: &mut Sums) {
+    let mut next = next.chunks(next.len().div_ceil(x.rows.len().div_ceil(PANEL).max(1)).max(1));
     for (rows, sums) in x.rows.chunks(PANEL).zip(sums.chunks_mut(PANEL)) {
+        super::prefetch(next.next().unwrap_or_default());
         for (index, tile) in tiles.iter().enumerate() {
             for block in 0..x.n_blocks {
                 match rows.len() {

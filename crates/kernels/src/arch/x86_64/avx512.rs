@@ -63,7 +63,7 @@ pub(crate) fn table() -> Dispatch {
 
 /// See [`plain::multiply`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut Sums) {
+fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, next: &[u8], sums: &mut Sums) {
     let tiles = match tiles {
         [] => return,
         [one] => [one, one], // the sums of the second are nobody's
@@ -73,11 +73,13 @@ fn multiply(kind: CodeKind, tiles: &[Tile], x: &ActivationChunk<'_>, sums: &mut 
     // Panels of the same size as nearly as can be: 4 and 4 rows are faster than 6 and 2.
     let mut n_panels = x.rows.len().div_ceil(most);
     let (mut rows, mut sums) = (x.rows, &mut sums[..x.rows.len()]);
+    let mut next = next.chunks(next.len().div_ceil(n_panels.max(1)).max(1));
     while n_panels > 0 {
         let n_rows = rows.len().div_ceil(n_panels);
         let (now, later) = rows.split_at(n_rows);
         let (sums_now, sums_later) = sums.split_at_mut(n_rows);
-        let panel = Panel { tiles, rows: now, n_blocks: x.n_blocks, sums: sums_now };
+        let next = next.next().unwrap_or_default();
+        let panel = Panel { tiles, rows: now, n_blocks: x.n_blocks, sums: sums_now, next };
         // SAFETY: the target features are those of this function.
         unsafe {
             match kind {
