@@ -30,6 +30,9 @@ pub struct Common {
     /// Keep index, models and caches together in DIR instead of the platform's own places.
     #[arg(long, value_name = "DIR", env = "DOCENT_HOME", global = true)]
     pub home: Option<PathBuf>,
+    /// Work with the collection NAME: an index of its own, with its own folders and embedding model. Made by `add`.
+    #[arg(long, value_name = "NAME", env = "DOCENT_COLLECTION", global = true, value_parser = parse_collection)]
+    pub collection: Option<String>,
     /// Threads for indexing and inference [default: the number of cores].
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -57,6 +60,10 @@ pub enum Command {
     Add(AddArgs),
     /// Look again at everything that was added, and index what changed.
     Update(UpdateArgs),
+    /// Keep the index up to date while documents change, until Ctrl-C.
+    Watch(WatchArgs),
+    /// List the collections.
+    Collections(CollectionsArgs),
     /// List the documents in the index.
     Ls(LsArgs),
     /// Forget a file or folder that was added. The files themselves stay.
@@ -102,9 +109,30 @@ pub struct IngestArgs {
     /// Read what .gitignore, .ignore and .docentignore exclude.
     #[arg(long)]
     pub no_ignore: bool,
+    /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
+    /// embedded again.
+    #[arg(long, value_name = "MODEL")]
+    pub embedding: Option<String>,
     /// Pull missing models without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Which documents may answer. Each option narrows what the others leave; all apply before ranking.
+#[derive(Debug, Args)]
+pub struct NarrowArgs {
+    /// Only files that GLOB matches: '*.md', 'notes/**', /srv/manuals; several are alternatives.
+    #[arg(long = "path", value_name = "GLOB")]
+    pub paths: Vec<String>,
+    /// Only files of these formats or endings.
+    #[arg(long = "type", value_name = "pdf,md", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Only files changed on DATE or later: 2025-03-01, 2025-03, 2025, or with a time, 2025-03-01T12:00.
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub after: Option<i64>,
+    /// Only files changed before DATE.
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
+    pub before: Option<i64>,
 }
 
 /// How a model runs.
@@ -185,6 +213,7 @@ pub enum Mode {
 Examples:
   docent ask \"What is the notice period in my lease?\"
   docent ask --in ~/manuals/boiler.pdf \"Which pressure is normal?\"
+  docent ask --path 'minutes/**' --after 2025-01 \"Who keeps the key?\"
   docent ask --json \"Who wrote it?\" | jq -r '.citations[].path'")]
 pub struct AskArgs {
     /// The question.
@@ -192,6 +221,8 @@ pub struct AskArgs {
     /// Ask this file or folder alone; it is indexed on the way.
     #[arg(long = "in", value_name = "PATH")]
     pub within: Vec<PathBuf>,
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
     /// Whose words the answer is in [default: write; quote with very small models].
     #[arg(long, value_enum)]
     pub style: Option<Style>,
@@ -214,6 +245,8 @@ pub struct AskArgs {
 #[command(after_help = "\
 Examples:
   docent search \"boiler pressure\"
+  docent search --type pdf,md --after 2025-03-01 \"boiler pressure\"
+  docent search --path 'notes/**' --path '*.eml' roof
   docent search --in ~/code -n 20 '\"retry with backoff\"'     words in quotes must stand together")]
 pub struct SearchArgs {
     /// What to look for.
@@ -221,6 +254,8 @@ pub struct SearchArgs {
     /// Search this file or folder alone; it is indexed on the way.
     #[arg(long = "in", value_name = "PATH")]
     pub within: Vec<PathBuf>,
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
     /// How many passages to list.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
@@ -235,6 +270,12 @@ pub struct SearchArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent add ~/notes ~/papers
+  docent add --hidden ~/dotfiles                 remembered: `update` reads hidden files there, too
+  docent add --collection work ~/work            an index of its own: docent search --collection work ...
+  docent add --embedding multilingual-e5-small ~/brieven")]
 pub struct AddArgs {
     /// Files and folders.
     #[arg(required = true)]
@@ -247,12 +288,46 @@ pub struct AddArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent update
+  docent update --retry-failed                   after a password was taken off, a scan was repaired, ...")]
 pub struct UpdateArgs {
+    /// Read files that failed before once more, even if they have not changed.
+    #[arg(long)]
+    pub retry_failed: bool,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent watch
+  docent watch --sweep 60                        look at everything each minute, e.g. on a network drive
+  docent watch --json | jq .changed              one JSON object a line for each update")]
+pub struct WatchArgs {
+    /// Seconds of quiet after a change before it is taken in.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = parse_seconds)]
+    pub quiet_for: f64,
+    /// Seconds after which everything is looked at even if no change was told.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0, value_parser = parse_seconds)]
+    pub sweep: f64,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CollectionsArgs {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -406,7 +481,18 @@ pub enum CacheCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent doctor
+  docent doctor --index                          catalog, postings, vectors and files against each other; mends what is wrong
+  docent doctor --index --dry-run --json | jq .faults")]
 pub struct DoctorArgs {
+    /// Check the index alone, all of it: its three stores against each other and against the files on disk; and mend it.
+    #[arg(long)]
+    pub index: bool,
+    /// Only look: mend nothing.
+    #[arg(long, requires = "index")]
+    pub dry_run: bool,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -531,6 +617,36 @@ pub enum DebugCommand {
         #[arg(long, value_enum, default_value_t = Kv::F16)]
         kv: Kv,
     },
+}
+
+fn parse_collection(text: &str) -> Result<String, String> {
+    if docent::Settings::check_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a collection's name has letters, digits, '-', '_' and '.', at most 64, and no '.' first".to_owned())
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds".to_owned()),
+    }
+}
+
+/// Nanoseconds since 1970 of the beginning of a year, month or day, or of a time, where this machine is.
+fn parse_date(text: &str) -> Result<i64, String> {
+    let whole = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    };
+    let explain = || format!("{text:?} is no date: 2025-03-01, 2025-03, 2025, or 2025-03-01T12:00");
+    let instant = whole.parse::<jiff::Timestamp>().or_else(|_| {
+        let local = whole.parse::<jiff::civil::DateTime>().map_err(|_| explain())?;
+        local.to_zoned(jiff::tz::TimeZone::system()).map(|time| time.timestamp()).map_err(|_| explain())
+    })?;
+    i64::try_from(instant.as_nanosecond()).map_err(|_| explain())
 }
 
 /// `64MB`, `1.5G`, `800k`, `12345`: units of 1024.

@@ -39,7 +39,13 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Ask(args) => commands::ask::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Search(args) => commands::search::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Add(args) => commands::ingest::add(&Context::new(common, Some(&args.ingest))?, &args),
-        Command::Update(args) => commands::ingest::update(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Update(args) => {
+            let mut context = Context::new(common, Some(&args.ingest))?;
+            context.library.retry_failed(args.retry_failed);
+            commands::ingest::update(&context, &args)
+        }
+        Command::Watch(args) => commands::watch::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Collections(args) => commands::collections::run(&Context::new(common, None)?, &args),
         Command::Ls(args) => commands::library::ls(&Context::new(common, None)?, &args),
         Command::Rm(args) => commands::library::rm(&Context::new(common, None)?, &args),
         Command::Show(args) => commands::library::show(&Context::new(common, None)?, &args),

@@ -25,10 +25,12 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         args::Isa::Avx512 => docent::Isa::Avx512,
     });
     settings.profile = common.profile;
+    settings.collection = common.collection.clone();
     settings.keep_prefixes = !common.no_cache;
     settings.limits.worker = extract_worker().map(Arc::new);
     if let Some(ingest) = ingest {
         settings.limits.max_bytes = ingest.max_size;
+        settings.embedding = ingest.embedding.clone();
         settings.hidden = ingest.hidden;
         settings.no_ignore = ingest.no_ignore;
     }

@@ -10,7 +10,7 @@ use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Place, Status, Timing, Usage};
 use crate::models::{ChosenModel, KvType, ModelChoice};
-use crate::{Error, Library, SearchOptions, locate, quote, write};
+use crate::{Error, Library, Narrow, SearchOptions, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
 const N_CANDIDATES: usize = 100;
@@ -37,6 +37,8 @@ pub enum Style {
 pub struct AskOptions {
     /// Only from files at or below these paths; empty means everything that was added.
     pub within: Vec<PathBuf>,
+    /// Only from these of them.
+    pub narrow: Narrow,
     /// Which model answers.
     pub model: ModelChoice,
     /// In the model's words or in the documents'.
@@ -61,6 +63,7 @@ impl Default for AskOptions {
     fn default() -> Self {
         Self {
             within: Vec::new(),
+            narrow: Narrow::default(),
             model: ModelChoice::Best,
             style: Style::Auto,
             kv_type: KvType::F16,
@@ -126,8 +129,8 @@ impl Library {
         let start = Instant::now();
         let model = self.choose_model(&options.model)?;
         let index = self.open_index()?;
-        let search =
-            SearchOptions { k: N_CANDIDATES, within: options.within.clone(), ..SearchOptions::default() };
+        let (within, narrow) = (options.within.clone(), options.narrow.clone());
+        let search = SearchOptions { k: N_CANDIDATES, within, narrow, ..SearchOptions::default() };
         let hits = self.search_in(&index, question, &search)?;
         let retrieve_s = start.elapsed().as_secs_f64();
         if hits.is_empty() {

@@ -27,20 +27,23 @@ mod ask;
 pub mod chat;
 pub mod cite;
 mod error;
+mod integrity;
 mod kept;
 mod library;
 mod locate;
 mod models;
+mod narrow;
 mod prompt;
 mod quote;
 mod settings;
 mod warm;
+mod watch;
 mod write;
 
 pub use answer::{Answer, Citation, Place, Status, Timing, Usage};
 pub use ask::{AskEvent, AskOptions, Style};
 pub use cite::Kind;
-pub use docent_index::{DocumentText, Fate, FileRecord, Root, Stats};
+pub use docent_index::{DocumentText, Fate, FileRecord, PathGlob, Root, RootSettings, Stats};
 pub use docent_infer::{
     BenchFigures, BenchPlan, Cancel, Engine, Prefixes, Prompt, Session, SyncEvent, Synced, bench, mean_nll,
 };
@@ -50,7 +53,10 @@ pub use docent_pack::Order;
 pub use docent_prefix::{NamespaceStatus, Status as PrefixStatus, Verified, Written};
 pub use docent_retrieve::Hit;
 pub use error::Error;
-pub use library::{Inventory, Library, SearchMode, SearchOptions};
+pub use integrity::{Fault, IndexCheck};
+pub use library::{CollectionInfo, Inventory, Library, SearchMode, SearchOptions};
 pub use models::{BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
+pub use narrow::Narrow;
 pub use settings::Settings;
 pub use warm::{WarmEvent, WarmOptions, Warmed};
+pub use watch::{WatchEvent, WatchOptions};

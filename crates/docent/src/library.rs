@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use docent_embed::Embedder;
 use docent_index::{
-    DocumentText, EmbeddingSpec, Fate, FileRecord, Filter, Index, IndexOptions, Root, Stats, Writer,
+    DocumentText, EmbeddingSpec, Fate, FileRecord, Index, IndexError, IndexOptions, Root, RootSettings, Stats,
+    Writer,
 };
 use docent_infer::{Engine, EngineOptions, Prefixes};
 use docent_ingest::{IngestOptions, Progress, Summary};
@@ -15,7 +17,7 @@ use docent_retrieve::Hit;
 
 use crate::kept;
 use crate::models::{ChosenModel, EMBEDDING_MODEL, KvType};
-use crate::{Error, Settings};
+use crate::{Error, Narrow, Settings};
 
 /// Which rankings a search uses.
 pub use docent_retrieve::Mode as SearchMode;
@@ -27,7 +29,8 @@ pub use docent_retrieve::Mode as SearchMode;
 pub struct Library {
     pub(crate) settings: Settings,
     models: Store,
-    embedder: Mutex<Option<Arc<Embedder>>>,
+    index: Mutex<Option<Arc<Index>>>,
+    embedder: Mutex<Option<(String, Arc<Embedder>)>>,
     engine: Mutex<Option<OpenEngine>>,
     pub(crate) prefix_store: Arc<docent_prefix::Store>,
 }
@@ -48,13 +51,15 @@ pub struct SearchOptions {
     pub k: usize,
     /// Only files at or below these paths; empty means everything that was added.
     pub within: Vec<PathBuf>,
+    /// Only these of them.
+    pub narrow: Narrow,
     /// Which rankings.
     pub mode: SearchMode,
 }
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self { k: 10, within: Vec::new(), mode: SearchMode::Hybrid }
+        Self { k: 10, within: Vec::new(), narrow: Narrow::default(), mode: SearchMode::Hybrid }
     }
 }
 
@@ -67,19 +72,51 @@ pub struct Inventory {
     pub files: Vec<FileRecord>,
     /// Counts and sizes of the index.
     pub stats: Stats,
+    /// Name of the embedding model.
+    pub embedding_model: String,
 }
+
+/// A collection that there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Its name; none for the one without.
+    pub name: Option<String>,
+    /// What was added to it.
+    pub roots: Vec<Root>,
+    /// Counts and sizes of its index.
+    pub stats: Stats,
+    /// Name of its embedding model.
+    pub embedding_model: String,
+}
+
+/// The setting of an index that names its embedding model.
+const EMBEDDING_SETTING: &str = "embedding_model";
+/// How often a writer that waits looks whether the other one has finished.
+const WRITER_POLL: Duration = Duration::from_millis(100);
 
 impl Library {
     /// A library with these settings. Creates nothing on disk.
     pub fn open(settings: Settings) -> Self {
         let models = Store::new(settings.models_dir());
         let prefix_store = Arc::new(kept::store(&settings));
-        Self { settings, models, embedder: Mutex::new(None), engine: Mutex::new(None), prefix_store }
+        Self {
+            settings,
+            models,
+            index: Mutex::new(None),
+            embedder: Mutex::new(None),
+            engine: Mutex::new(None),
+            prefix_store,
+        }
     }
 
     /// The models that are here, and the way to get others.
     pub fn models(&self) -> &Store {
         &self.models
+    }
+
+    /// Whether updates from now on read files that failed before once more.
+    pub fn retry_failed(&mut self, retry: bool) {
+        self.settings.retry_failed = retry;
     }
 
     /// Where things are kept.
@@ -122,15 +159,31 @@ impl Library {
         cancel: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Summary, Error> {
-        let roots = self.open_index()?.roots()?;
-        let paths: Vec<PathBuf> =
-            roots.into_iter().filter(|root| root.remembered).map(|root| root.path).collect();
+        let paths = self.remembered_roots()?;
         if paths.is_empty() {
             return Err(Error::Empty);
         }
+        self.update_roots(&paths, cancel, progress)
+    }
+
+    /// What was added, by path.
+    pub(crate) fn remembered_roots(&self) -> Result<Vec<PathBuf>, Error> {
+        let roots = self.open_index()?.roots()?;
+        Ok(roots.into_iter().filter(|root| root.remembered).map(|root| root.path).collect())
+    }
+
+    /// Looks again at some of what was added.
+    pub(crate) fn update_roots(
+        &self,
+        paths: &[PathBuf],
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Error> {
         let embedder = self.embedder()?;
-        let mut writer = self.writer(&embedder)?;
-        self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
+        let Some(mut writer) = self.wait_for_writer(Some(&embedder), cancel, progress)? else {
+            return Ok(Summary { interrupted: true, ..Summary::default() });
+        };
+        self.run_ingest(&mut writer, &embedder, paths, cancel, progress)
     }
 
     fn ingest(
@@ -142,10 +195,29 @@ impl Library {
     ) -> Result<Summary, Error> {
         let paths = paths.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
         let embedder = self.embedder()?;
-        let mut writer = self.writer(&embedder)?;
+        let mut writer = match self.writer(Some(&embedder)) {
+            // Somebody else writes, and there is nothing to write.
+            Err(Error::Index(IndexError::Busy { .. })) if !remembered && self.is_up_to_date(&paths, cancel)? => {
+                return Ok(Summary::default());
+            }
+            Err(Error::Index(IndexError::Busy { .. })) => {
+                match self.wait_for_writer(Some(&embedder), cancel, progress)? {
+                    Some(writer) => writer,
+                    None => return Ok(Summary { interrupted: true, ..Summary::default() }),
+                }
+            }
+            writer => writer?,
+        };
         for path in &paths {
+            let is_new = !writer.roots()?.iter().any(|root| &root.path == path);
             writer.add_root(path, remembered)?;
+            if remembered || is_new {
+                let Settings { hidden, no_ignore, .. } = self.settings;
+                writer.set_root_settings(path, RootSettings { hidden, no_ignore })?;
+            }
         }
+        let model = self.embedding_model()?;
+        writer.set_setting(EMBEDDING_SETTING, &model)?;
         self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
     }
 
@@ -157,13 +229,7 @@ impl Library {
         cancel: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Summary, Error> {
-        let options = IngestOptions {
-            limits: self.settings.limits.clone(),
-            hidden: self.settings.hidden,
-            no_ignore: self.settings.no_ignore,
-            exclude: vec![self.settings.data_dir.clone(), self.settings.cache_dir.clone()],
-            ..IngestOptions::default()
-        };
+        let options = self.ingest_options();
         let summary = docent_ingest::ingest(writer, Some(embedder), paths, &options, cancel, progress)?;
         if summary.changed + summary.renamed + summary.removed > 0 {
             self.drop_gone_prefixes();
@@ -171,11 +237,37 @@ impl Library {
         Ok(summary)
     }
 
+    pub(crate) fn ingest_options(&self) -> IngestOptions {
+        IngestOptions {
+            limits: self.settings.limits.clone(),
+            hidden: self.settings.hidden,
+            no_ignore: self.settings.no_ignore,
+            retry_failed: self.settings.retry_failed,
+            exclude: vec![self.settings.data_dir.clone(), self.settings.cache_dir.clone()],
+            ..IngestOptions::default()
+        }
+    }
+
+    /// Whether these paths were indexed before and nothing about them has changed.
+    fn is_up_to_date(&self, paths: &[PathBuf], cancel: &dyn Fn() -> bool) -> Result<bool, Error> {
+        let index = self.open_index()?;
+        let snapshot = index.snapshot()?;
+        let roots = snapshot.roots()?;
+        let is_known = |path: &PathBuf| roots.iter().any(|root| path.starts_with(&root.path));
+        let (difference, _) = docent_ingest::difference(&snapshot, paths, &self.ingest_options(), cancel)?;
+        Ok(paths.iter().all(is_known) && difference.is_empty())
+    }
+
     /// Forgets files and folders that were added, with everything indexed from them. The files themselves stay.
     ///
     /// # Errors
     /// [`Error::NotARoot`] for a path that was never added.
-    pub fn remove(&self, paths: &[PathBuf]) -> Result<usize, Error> {
+    pub fn remove(
+        &self,
+        paths: &[PathBuf],
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<usize, Error> {
         let index = self.open_index()?;
         let roots = index.roots()?;
         let wanted: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect();
@@ -186,7 +278,7 @@ impl Library {
                 return Err(Error::NotARoot { path: given.clone(), inside });
             }
         }
-        let mut writer = index.writer(None)?;
+        let Some(mut writer) = self.wait_for_writer(None, cancel, progress)? else { return Ok(0) };
         let mut n_removed = 0;
         for path in &wanted {
             n_removed += writer.remove_root(path)?;
@@ -202,7 +294,8 @@ impl Library {
     /// # Errors
     /// [`Error::Empty`] before anything was indexed; a missing embedding model unless the search is lexical.
     pub fn search(&self, query: &str, options: &SearchOptions) -> Result<Vec<Hit>, Error> {
-        self.search_in(&self.open_index()?, query, options)
+        let index = self.open_index()?;
+        self.search_in(&index, query, options)
     }
 
     pub(crate) fn search_in(
@@ -211,8 +304,7 @@ impl Library {
         query: &str,
         options: &SearchOptions,
     ) -> Result<Vec<Hit>, Error> {
-        let under: Vec<PathBuf> = options.within.iter().map(|path| absolute(path)).collect();
-        let filter = Filter { remembered_only: under.is_empty(), under };
+        let filter = options.narrow.filter(&options.within);
         let vector = match options.mode {
             SearchMode::Lexical => None,
             SearchMode::Hybrid | SearchMode::Vector => self.embedder()?.embed(&[query])?.pop(),
@@ -238,39 +330,126 @@ impl Library {
     /// An index that cannot be read. An empty inventory if there is none yet.
     pub fn inventory(&self) -> Result<Inventory, Error> {
         if !Index::exists(&self.settings.index_dir()) {
-            return Ok(Inventory { roots: Vec::new(), files: Vec::new(), stats: Stats::default() });
+            let embedding_model = self.embedding_model()?;
+            let stats = Stats::default();
+            return Ok(Inventory { roots: Vec::new(), files: Vec::new(), stats, embedding_model });
         }
         let index = self.open_index()?;
-        Ok(Inventory { roots: index.roots()?, files: index.files()?, stats: index.stats()? })
+        Ok(Inventory {
+            roots: index.roots()?,
+            files: index.files()?,
+            stats: index.stats()?,
+            embedding_model: self.embedding_model()?,
+        })
     }
 
-    /// Opens the index for reading.
-    pub(crate) fn open_index(&self) -> Result<Index, Error> {
+    /// The collections that there are, the one without a name first.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn collections(&self) -> Result<Vec<CollectionInfo>, Error> {
+        let mut names: Vec<String> = std::fs::read_dir(self.settings.collections_dir())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| Index::exists(&entry.path()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        let unnamed = Settings { collection: None, ..self.settings.clone() };
+        let with_name = |name| Settings { collection: Some(name), ..self.settings.clone() };
+        let all = std::iter::once(unnamed).chain(names.into_iter().map(with_name));
+        all.filter(|settings| Index::exists(&settings.index_dir()))
+            .map(|settings| {
+                let index = Index::open(&settings.index_dir(), &IndexOptions { read_only: true })?;
+                Ok(CollectionInfo {
+                    name: settings.collection,
+                    roots: index.roots()?,
+                    stats: index.stats()?,
+                    embedding_model: index
+                        .setting(EMBEDDING_SETTING)?
+                        .unwrap_or_else(|| EMBEDDING_MODEL.to_owned()),
+                })
+            })
+            .collect()
+    }
+
+    /// Name of the embedding model: the one asked for, else the collection's own, else the catalogue's.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn embedding_model(&self) -> Result<String, Error> {
+        if let Some(name) = &self.settings.embedding {
+            return Ok(name.clone());
+        }
+        if !Index::exists(&self.settings.index_dir()) {
+            return Ok(EMBEDDING_MODEL.to_owned());
+        }
+        Ok(self.open_index()?.setting(EMBEDDING_SETTING)?.unwrap_or_else(|| EMBEDDING_MODEL.to_owned()))
+    }
+
+    /// The index for reading, opened at the first call. What others commit later is seen.
+    pub(crate) fn open_index(&self) -> Result<Arc<Index>, Error> {
+        let mut slot = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = slot.as_ref().filter(|index| index.is_still_there()) {
+            return Ok(index.clone());
+        }
         let dir = self.settings.index_dir();
         if !Index::exists(&dir) {
             return Err(Error::Empty);
         }
-        Ok(Index::open(&dir, &IndexOptions { read_only: true })?)
+        let index = Arc::new(Index::open(&dir, &IndexOptions { read_only: true })?);
+        *slot = Some(index.clone());
+        Ok(index)
     }
 
-    fn writer(&self, embedder: &Embedder) -> Result<Writer, Error> {
+    /// The right to write, at once or not at all.
+    pub(crate) fn writer(&self, embedder: Option<&Embedder>) -> Result<Writer, Error> {
         let index = Index::open(&self.settings.index_dir(), &IndexOptions { read_only: false })?;
-        let spec = EmbeddingSpec { fingerprint: embedder.fingerprint().to_owned(), dim: embedder.dim() };
-        Ok(index.writer(Some(spec))?)
+        let spec = embedder.map(|embedder| EmbeddingSpec {
+            fingerprint: embedder.fingerprint().to_owned(),
+            dim: embedder.dim(),
+        });
+        Ok(index.writer(spec)?)
+    }
+
+    /// The right to write, as soon as nobody else has it; none where the caller asks to stop while waiting. Says once whom it
+    /// waits for, and again when that is another.
+    pub(crate) fn wait_for_writer(
+        &self,
+        embedder: Option<&Embedder>,
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Writer>, Error> {
+        let mut told = String::new();
+        loop {
+            match self.writer(embedder) {
+                Err(Error::Index(IndexError::Busy { holder, .. })) => {
+                    if holder != told {
+                        progress(Progress::Waiting { holder: holder.clone() });
+                        told = holder;
+                    }
+                }
+                writer => return writer.map(Some),
+            }
+            if cancel() {
+                return Ok(None);
+            }
+            std::thread::sleep(WRITER_POLL);
+        }
     }
 
     /// The embedding model, opened at the first call.
     pub(crate) fn embedder(&self) -> Result<Arc<Embedder>, Error> {
+        let name = self.embedding_model()?;
         let mut slot = self.embedder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(embedder) = &*slot {
+        if let Some((_, embedder)) = slot.as_ref().filter(|(known, _)| *known == name) {
             return Ok(embedder.clone());
         }
-        let installed = self
-            .models
-            .installed(EMBEDDING_MODEL)
-            .ok_or_else(|| Error::ModelMissing { name: EMBEDDING_MODEL.to_owned() })?;
+        let installed =
+            self.models.installed(&name).ok_or_else(|| Error::ModelMissing { name: name.clone() })?;
         let embedder = Arc::new(Embedder::open(&installed.dir, self.settings.n_threads)?);
-        *slot = Some(embedder.clone());
+        *slot = Some((name, embedder.clone()));
         Ok(embedder)
     }
 

@@ -8,8 +8,12 @@ use docent_kernels::Isa;
 /// Where a library keeps its things and what it may use.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The index lives in `data_dir/index`.
+    /// The index lives in `data_dir/index`, those of named collections in `data_dir/collections`.
     pub data_dir: PathBuf,
+    /// The collection worked with; none for the one without a name. Each is an index of its own: see [`check_name`](Self::check_name).
+    pub collection: Option<String>,
+    /// The embedding model of the collection from now on; none: the one it has, and for a new one the catalogue's.
+    pub embedding: Option<String>,
     /// Models live in `cache_dir/models`.
     pub cache_dir: PathBuf,
     /// Threads for indexing and inference.
@@ -24,10 +28,12 @@ pub struct Settings {
     pub prefix_bytes: Option<u64>,
     /// What one file may cost while it is read, and the process that reads those whose parser may crash.
     pub limits: Limits,
-    /// Read hidden files too.
+    /// Read hidden files too. Remembered for each root that is added.
     pub hidden: bool,
-    /// Read what ignore files exclude.
+    /// Read what ignore files exclude. Remembered for each root that is added.
     pub no_ignore: bool,
+    /// Read files that failed before once more, even if they have not changed.
+    pub retry_failed: bool,
 }
 
 impl Settings {
@@ -36,6 +42,8 @@ impl Settings {
         let home = home.into();
         Self {
             data_dir: home.join("data"),
+            collection: None,
+            embedding: None,
             cache_dir: home.join("cache"),
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             isa: None,
@@ -45,12 +53,27 @@ impl Settings {
             limits: Limits::default(),
             hidden: false,
             no_ignore: false,
+            retry_failed: false,
         }
     }
 
-    /// Where the index lives.
+    /// Where the collection's index lives.
     pub fn index_dir(&self) -> PathBuf {
-        self.data_dir.join("index")
+        match &self.collection {
+            None => self.data_dir.join("index"),
+            Some(name) => self.collections_dir().join(name),
+        }
+    }
+
+    /// Where the indexes of named collections live.
+    pub fn collections_dir(&self) -> PathBuf {
+        self.data_dir.join("collections")
+    }
+
+    /// Whether a collection may have this name: letters, digits, `-`, `_` and `.`, at most 64, and no `.` first.
+    pub fn check_name(name: &str) -> bool {
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !name.is_empty() && name.chars().count() <= 64 && name.chars().all(fits) && !name.starts_with('.')
     }
 
     /// Where the states of beginnings of prompts are kept. They are content of documents.

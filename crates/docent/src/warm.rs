@@ -14,9 +14,8 @@ use docent_prefix::Written;
 use docent_retrieve::Hit;
 
 use crate::ask::{AskOptions, SMALL_BUDGET};
-use crate::library::absolute;
 use crate::models::{KvType, ModelChoice};
-use crate::{Error, Library, kept, write};
+use crate::{Error, Library, Narrow, kept, write};
 
 /// A token of text has more bytes than this only in text that nobody writes; whatever is larger cannot fit a budget.
 const MOST_BYTES_PER_TOKEN: u64 = 16;
@@ -156,7 +155,7 @@ impl Library {
         let ask = AskOptions { budget: options.budget, ..AskOptions::default() };
         let (budget, room) = write::room(&model, &ask);
         let snapshot = index.snapshot()?;
-        let files = files_in(&snapshot, &options.within)?;
+        let files = files_in(&snapshot, &Narrow::default().filter(&options.within))?;
         let hits = whole(&snapshot, &files, budget)?.unwrap_or_default();
         let packed = write::pack_whole(&engine, &model, &ask, &hits)?;
         let Some(prompt) = packed.filter(|_| !hits.is_empty()) else {
@@ -167,10 +166,9 @@ impl Library {
     }
 }
 
-/// The indexed files that may answer: all below `within`, or, if that is empty, all that were added.
-pub(crate) fn files_in(snapshot: &Snapshot<'_>, within: &[PathBuf]) -> Result<Vec<FileRecord>, Error> {
-    let under: Vec<PathBuf> = within.iter().map(|path| absolute(path)).collect();
-    let mut files = snapshot.files(&Filter { remembered_only: under.is_empty(), under })?;
+/// The indexed files that may answer.
+pub(crate) fn files_in(snapshot: &Snapshot<'_>, filter: &Filter) -> Result<Vec<FileRecord>, Error> {
+    let mut files = snapshot.files(filter)?;
     files.retain(|file| file.fate == Fate::Indexed);
     Ok(files)
 }

@@ -41,7 +41,7 @@ pub(crate) fn answer(
 ) -> Result<Answer, Error> {
     let start = Instant::now();
     let plan = Plan::new(asked.model, asked.options);
-    let files = files_in(&asked.index.snapshot()?, &asked.options.within)?;
+    let files = files_in(&asked.index.snapshot()?, &asked.options.narrow.filter(&asked.options.within))?;
     let packed = pack_prompt(library, asked, &plan, &files)?;
     on_event(AskEvent::Packed {
         prompt_tokens: packed.tokens.len(),

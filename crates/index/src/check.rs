@@ -19,12 +19,22 @@ pub struct Problem {
     pub store: Store,
     /// What, in one sentence.
     pub what: String,
+    /// The document concerned, where it is a matter of one.
+    pub doc: Option<DocId>,
+}
+
+impl Problem {
+    fn new(store: Store, what: String) -> Self {
+        Problem { store, what, doc: None }
+    }
 }
 
 /// A part of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Store {
-    /// SQLite file: nothing can repair it but a new index.
+    /// The catalog's own file: nothing can repair it but a new index.
+    CatalogFile,
+    /// What the catalog says: single documents are damaged, or belong to nothing.
     Catalog,
     /// Lexical index: [`Writer::rebuild_postings`](crate::Writer::rebuild_postings) makes it anew from the catalog.
     Postings,
@@ -35,7 +45,7 @@ pub enum Store {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let store = match self.store {
-            Store::Catalog => "catalog",
+            Store::Catalog | Store::CatalogFile => "catalog",
             Store::Postings => "postings",
             Store::Vectors => "vectors",
         };
@@ -81,30 +91,37 @@ fn chunks(connection: &Connection) -> rusqlite::Result<BTreeMap<u64, Expected>> 
 }
 
 fn check_catalog(connection: &Connection, problems: &mut Vec<Problem>) -> rusqlite::Result<()> {
-    let mut report = |what: String| problems.push(Problem { store: Store::Catalog, what });
     let lines: Vec<String> = connection
         .prepare("PRAGMA integrity_check(20)")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    lines.into_iter().filter(|line| line != "ok").for_each(&mut report);
+    let damage = lines.into_iter().filter(|line| line != "ok");
+    problems.extend(damage.map(|line| Problem::new(Store::CatalogFile, line)));
     for (sql, what) in [
         ("SELECT count(*) FROM chunks WHERE doc NOT IN (SELECT id FROM files)", "passages belong to no file"),
         (
             "SELECT count(*) FROM texts WHERE doc NOT IN (SELECT id FROM files)",
             "blocks of text belong to no file",
         ),
-        (
-            "SELECT count(*) FROM files f WHERE n_chunks <> (SELECT count(*) FROM chunks c WHERE c.doc = f.id)",
-            "files have another number of passages than their line says",
-        ),
-        (
-            "SELECT count(*) FROM files WHERE fate <> 0 AND n_chunks > 0",
-            "files that were left out have passages",
-        ),
     ] {
         let n: u64 = connection.query_row(sql, [], |row| row.get(0))?;
         if n > 0 {
-            report(format!("{n} {what}"));
+            problems.push(Problem::new(Store::Catalog, format!("{n} {what}")));
+        }
+    }
+    for (sql, what) in [
+        (
+            "SELECT id, path FROM files f WHERE n_chunks <> (SELECT count(*) FROM chunks c WHERE c.doc = f.id)",
+            "it has another number of passages than its line says",
+        ),
+        ("SELECT id, path FROM files WHERE fate <> 0 AND n_chunks > 0", "it was left out and has passages"),
+    ] {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let path = catalog::path_from_bytes(row.get(1)?);
+            let what = format!("{}: {what}", path.display());
+            problems.push(Problem { store: Store::Catalog, what, doc: Some(DocId(row.get(0)?)) });
         }
     }
     Ok(())
@@ -116,7 +133,7 @@ fn check_postings(
     expected: &BTreeMap<u64, Expected>,
     problems: &mut Vec<Problem>,
 ) {
-    let mut report = |what: String| problems.push(Problem { store: Store::Postings, what });
+    let mut report = |what: String| problems.push(Problem::new(Store::Postings, what));
     let found = match &state.postings {
         None => Ok(Vec::new()),
         Some(meta) => PostingsReader::open(&dir.join(postings::FOLDER), meta.clone())
@@ -152,7 +169,7 @@ fn check_vectors(
     dead: &[u64],
     problems: &mut Vec<Problem>,
 ) {
-    let mut report = |what: String| problems.push(Problem { store: Store::Vectors, what });
+    let mut report = |what: String| problems.push(Problem::new(Store::Vectors, what));
     let Some(spec) = state.embedding.as_ref().filter(|_| state.vector_rows > 0) else {
         let n = expected.values().filter(|e| e.vector_row.is_some()).count();
         if n > 0 {
@@ -198,6 +215,7 @@ fn check_texts(snapshot: &Snapshot<'_>, problems: &mut Vec<Problem>) -> Result<(
             problems.push(Problem {
                 store: Store::Catalog,
                 what: format!("{}: {what}", file.stat.path.display()),
+                doc: Some(file.id),
             });
         }
     }

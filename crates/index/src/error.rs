@@ -38,6 +38,27 @@ pub enum IndexError {
         /// The latest format that this build reads.
         supported: u32,
     },
+    /// The index has an earlier format and cannot be written, so it cannot be brought to the present one.
+    #[error(
+        "the index in {} has format {found}, of an earlier docent, and cannot be written: make it writable once, so that it can be brought to format {supported}",
+        .dir.display()
+    )]
+    OlderFormat {
+        /// The index's folder.
+        dir: PathBuf,
+        /// The format found on disk.
+        found: u32,
+        /// The present format.
+        supported: u32,
+    },
+    /// A pattern for paths that is none.
+    #[error("{pattern:?} is no pattern for paths: {what}. Examples: '*.md', 'notes/**', '/srv/manuals'")]
+    Pattern {
+        /// The pattern as it was given.
+        pattern: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The file is not docent's at all.
     #[error("{} is not a docent index: name another folder", .path.display())]
     NotAnIndex {

@@ -33,6 +33,8 @@ pub struct IndexOptions {
 pub struct Index {
     dir: PathBuf,
     read_only: bool,
+    /// Which file the catalog was when it was opened.
+    identity: Option<u64>,
     idle: Mutex<Vec<Connection>>,
     stores: Mutex<Option<Arc<Stores>>>,
 }
@@ -45,7 +47,12 @@ struct Stores {
     dead_rows: DocSet,
     languages: Vec<Option<Language>>,
     n_docs: usize,
+    /// What the last filter let through: a hybrid search asks twice, and most searches have the same one.
+    last_allowed: Mutex<Option<(Filter, Allowed)>>,
 }
+
+/// The documents a filter lets through: outer none: no document; inner none: every document.
+type Allowed = Option<Option<Arc<DocSet>>>;
 
 impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,6 +72,7 @@ impl Index {
         }
         let index = Index {
             read_only: options.read_only,
+            identity: identity(dir),
             dir: dir.to_owned(),
             idle: Mutex::new(Vec::new()),
             stores: Mutex::new(None),
@@ -77,6 +85,11 @@ impl Index {
     /// Whether there is an index in the folder `dir`.
     pub fn exists(dir: &Path) -> bool {
         catalog::path_in(dir).exists()
+    }
+
+    /// Whether the folder still holds the index that was opened, and not another one made in its place, or none.
+    pub fn is_still_there(&self) -> bool {
+        Self::exists(&self.dir) && identity(&self.dir) == self.identity
     }
 
     /// The index's folder.
@@ -222,12 +235,34 @@ impl Index {
         Ok(self.snapshot()?.embedding().cloned())
     }
 
+    /// A setting of this index, as [`Writer::set_setting`] wrote it.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn setting(&self, name: &str) -> Result<Option<String>> {
+        self.snapshot()?.setting(name)
+    }
+
     /// Counts and sizes.
     ///
     /// # Errors
     /// If the catalog cannot be read.
     pub fn stats(&self) -> Result<Stats> {
         self.snapshot()?.stats()
+    }
+}
+
+/// What tells one catalog file from another at the same path, where the system has such a thing.
+fn identity(dir: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(catalog::path_in(dir)).ok().map(|metadata| metadata.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        None
     }
 }
 
@@ -256,7 +291,8 @@ impl Stores {
                 languages.push(language);
             }
         }
-        Ok(Stores { state, postings, vectors, dead_rows, languages, n_docs })
+        let last_allowed = Mutex::new(None);
+        Ok(Stores { state, postings, vectors, dead_rows, languages, n_docs, last_allowed })
     }
 }
 
@@ -392,15 +428,27 @@ impl Snapshot<'_> {
         Ok(found.into_iter().map(|(chunk, score)| (ChunkId(chunk), score)).collect())
     }
 
-    /// The documents the filter lets through: outer none: no document; inner none: every document.
-    #[allow(clippy::option_option)]
-    fn allowed(&self, filter: &Filter) -> Result<Option<Option<Arc<DocSet>>>> {
-        Ok(match self.read(|c| read::allowed(c, filter))? {
+    fn allowed(&self, filter: &Filter) -> Result<Allowed> {
+        let last = || self.stores.last_allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, allowed)) = last().as_ref().filter(|(known, _)| known == filter) {
+            return Ok(allowed.clone());
+        }
+        let allowed = match self.read(|c| read::allowed(c, filter))? {
             None => Some(None),
             Some(set) if set.is_empty() => None,
             Some(set) if set.len() == self.stores.n_docs => Some(None),
             Some(set) => Some(Some(Arc::new(set))),
-        })
+        };
+        *last() = Some((filter.clone(), allowed.clone()));
+        Ok(allowed)
+    }
+
+    /// A setting of this index, as [`Writer::set_setting`] wrote it.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn setting(&self, name: &str) -> Result<Option<String>> {
+        self.read(|c| read::setting(c, name))
     }
 
     /// Counts and sizes.

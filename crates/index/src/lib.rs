@@ -24,6 +24,7 @@ mod index;
 mod lock;
 mod postings;
 mod private;
+mod repair;
 mod top;
 mod types;
 mod vectors;
@@ -32,8 +33,9 @@ mod writer;
 pub use check::{Problem, Store};
 pub use error::{IndexError, Result};
 pub use index::{Index, IndexOptions, Snapshot};
+pub use repair::Repaired;
 pub use types::{
     Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewChunk,
-    NewDocument, Root, Stats,
+    NewDocument, PathGlob, Root, RootSettings, Stats,
 };
 pub use writer::Writer;

@@ -168,15 +168,86 @@ pub struct Root {
     pub path: PathBuf,
     /// Added to stay (`add`), not only looked into once (`--in`).
     pub remembered: bool,
+    /// How it is read.
+    pub settings: RootSettings,
 }
 
-/// Which documents a search may answer from; applied before ranking. The default lets everything through.
+/// How a root is read, each time it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RootSettings {
+    /// Hidden files too.
+    pub hidden: bool,
+    /// What ignore files exclude, too.
+    pub no_ignore: bool,
+}
+
+/// Which documents a search may answer from; applied before ranking. The default lets everything through, and each
+/// part narrows what the others let through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only files at or below one of these absolute paths; empty means no such limit.
     pub under: Vec<PathBuf>,
     /// Only files at or below a remembered root.
     pub remembered_only: bool,
+    /// Only files that one of these matches; empty means no such limit.
+    pub paths: Vec<PathGlob>,
+    /// Only files of one of these formats (`markdown`) or with one of these endings (`md`), in lower case; empty means
+    /// no such limit.
+    pub types: Vec<String>,
+    /// Only files changed at this time or later, nanoseconds since 1970.
+    pub changed_from_ns: Option<i64>,
+    /// Only files changed before this time, nanoseconds since 1970.
+    pub changed_before_ns: Option<i64>,
+}
+
+/// A pattern for paths: `notes/**/*.md`, `lease.*`, `/srv/manuals`.
+///
+/// `*` and `?` stay within one name, `**` crosses folders, `{a,b}` is either. A pattern that does not begin with `/` may match
+/// anywhere in a path, from the beginning of a name on; one that matches a folder matches everything in it.
+#[derive(Clone)]
+pub struct PathGlob {
+    pattern: String,
+    set: globset::GlobSet,
+}
+
+impl PathGlob {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`IndexError::Pattern`](crate::IndexError::Pattern) for one that is none.
+    pub fn new(pattern: &str) -> crate::Result<Self> {
+        let failed = |error: globset::Error| crate::IndexError::Pattern {
+            pattern: pattern.to_owned(),
+            what: error.kind().to_string(),
+        };
+        let trimmed = pattern.trim_end_matches('/').trim_start_matches("./");
+        let anywhere = if trimmed.starts_with('/') || trimmed.is_empty() { "" } else { "**/" };
+        let mut set = globset::GlobSetBuilder::new();
+        for inside in ["", "/**"] {
+            let glob = format!("{anywhere}{trimmed}{inside}");
+            set.add(globset::GlobBuilder::new(&glob).literal_separator(true).build().map_err(failed)?);
+        }
+        Ok(PathGlob { pattern: pattern.to_owned(), set: set.build().map_err(failed)? })
+    }
+
+    /// Whether it matches an absolute path.
+    pub fn matches(&self, path: &std::path::Path) -> bool {
+        self.set.is_match(path)
+    }
+}
+
+impl PartialEq for PathGlob {
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern == other.pattern
+    }
+}
+
+impl Eq for PathGlob {}
+
+impl fmt::Debug for PathGlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PathGlob({})", self.pattern)
+    }
 }
 
 /// Which model made the vectors. Vectors of different models are never mixed.
@@ -215,4 +286,36 @@ pub struct Stats {
     pub n_bytes_vectors: u64,
     /// The model of the vectors; none before the first one is stored.
     pub embedding: Option<EmbeddingSpec>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_names_folders_and_whole_paths() {
+        let matches = |pattern: &str, path: &str| {
+            PathGlob::new(pattern).unwrap().matches(std::path::Path::new(path))
+        };
+        for (pattern, path) in [
+            ("*.md", "/a/b/c.md"),
+            ("notes", "/home/notes/2024/roof.md"),
+            ("notes/", "/home/notes/roof.md"),
+            ("./notes/*.md", "/home/notes/roof.md"),
+            ("/home/**/*.{md,txt}", "/home/x/y/z.txt"),
+            ("/home/notes", "/home/notes/deep/er/a"),
+            ("caf?", "/a/café/x"),
+        ] {
+            assert!(matches(pattern, path), "{pattern} {path}");
+        }
+        for (pattern, path) in [
+            ("*.md", "/a/b.md.txt"),
+            ("notes/*.md", "/home/notes/deep/roof.md"),
+            ("notes", "/home/my-notes/roof.md"),
+            ("/notes", "/home/notes/roof.md"),
+        ] {
+            assert!(!matches(pattern, path), "{pattern} {path}");
+        }
+        assert!(PathGlob::new("a[").unwrap_err().to_string().contains("a["));
+    }
 }

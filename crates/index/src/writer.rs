@@ -12,6 +12,12 @@
 //! A process killed before 5 leaves the old state with some files that nobody names; killed after 5, the new state
 //! with the same. The next writer begins with step 6. An error before 5 undoes the transaction, and the writer
 //! refuses to go on until [`Writer::rollback`] is called, so that a caller cannot commit half of its work unawares.
+//!
+//! An error in 5 itself leaves a doubt, as a story: a) SQLite appends the pages and the mark of the commit to its log;
+//! b) the sync of the log fails, so the commit is undone for everybody who has the catalog open; c) all of them are
+//! killed; d) whoever opens the catalog next finds the mark, if the disk has kept it, and the new state is in force.
+//! So the files of neither state may be deleted between b and d. Where the log may hold such a mark, a writer therefore
+//! first commits something small, whose pages take the mark's place, and deletes only then.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -26,7 +32,9 @@ use crate::lock::{self, WriterLock};
 use crate::postings::{self, Passage, PostingsWriter};
 use crate::types::{
     Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewDocument, Root,
+    RootSettings,
 };
+use crate::{Problem, Repaired};
 use crate::vectors::{self, VectorFiles, VectorWriter};
 
 /// Rows below which dead ones are not worth a copy of the rest.
@@ -46,6 +54,8 @@ pub struct Writer {
     broken: bool,
     /// There is something to commit.
     changed: bool,
+    /// The log holds no mark of a commit but that of `committed`.
+    certain: bool,
     committed: State,
     state: State,
     accepts: Option<EmbeddingSpec>,
@@ -67,6 +77,8 @@ impl Writer {
             in_transaction: Cell::new(false),
             broken: false,
             changed: false,
+            // An empty log holds no mark of anybody's.
+            certain: catalog::log_is_empty(&catalog::path_in(dir)),
             committed: state.clone(),
             state,
             accepts: embedding,
@@ -75,7 +87,7 @@ impl Writer {
             faults,
             _lock: lock,
         };
-        writer.sweep();
+        writer.sweep_if_certain();
         writer.adopt_embedding()?;
         Ok(writer)
     }
@@ -202,6 +214,14 @@ impl Writer {
         self.read(|c| read::chunk(c, id))?.ok_or(IndexError::NoSuchChunk(id))
     }
 
+    /// The numbers of a document's passages, in order.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub fn chunks_of(&self, doc: DocId) -> Result<Vec<ChunkId>> {
+        Ok(self.read(|c| read::chunks_of(c, doc))?.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// Up to `limit` passages that have no vector of the present model, in order, after number `after`
     /// (`ChunkId(0)` to begin). To be embedded and given to [`put_vectors`](Self::put_vectors).
     ///
@@ -229,6 +249,22 @@ impl Writer {
         self.write(|c| write::add_root(c, path.as_ref(), remembered))
     }
 
+    /// Says how a root is to be read from now on. Nothing happens if there is no such root.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn set_root_settings(&mut self, path: impl AsRef<Path>, settings: RootSettings) -> Result<()> {
+        self.write(|c| write::set_root_settings(c, path.as_ref(), settings))
+    }
+
+    /// Writes a setting of this index, e.g. the name of its embedding model. The index itself reads none.
+    ///
+    /// # Errors
+    /// If the catalog cannot be written.
+    pub fn set_setting(&mut self, name: &str, value: &str) -> Result<()> {
+        self.write(|c| write::set_setting(c, name, value))
+    }
+
     /// Forgets a root and removes every file at or below it that no other root covers. Returns how many files
     /// were removed; works for a path that is no root, too.
     ///
@@ -238,9 +274,9 @@ impl Writer {
         let path = path.as_ref();
         self.write(|c| write::remove_root(c, path))?;
         let others =
-            Filter { under: self.roots()?.into_iter().map(|r| r.path).collect(), remembered_only: false };
+            Filter { under: self.roots()?.into_iter().map(|r| r.path).collect(), remembered_only: false, ..Filter::default() };
         let mut n_removed = 0;
-        for record in self.files(&Filter { under: vec![path.to_owned()], remembered_only: false })? {
+        for record in self.files(&Filter { under: vec![path.to_owned()], remembered_only: false, ..Filter::default() })? {
             if !others.under.iter().any(|root| record.stat.path.starts_with(root)) {
                 self.remove(record.id)?;
                 n_removed += 1;
@@ -433,6 +469,26 @@ impl Writer {
         Ok(())
     }
 
+    /// Mends what a check found wrong, as far as the index can do so by itself; takes effect with the next commit.
+    /// Documents that are damaged in the catalog are removed, to be ingested again; postings are made anew from the
+    /// catalog; vectors are forgotten, to be embedded again.
+    ///
+    /// # Errors
+    /// `Corrupt` if the catalog's own file is damaged: nothing can mend that.
+    pub fn repair(&mut self, problems: &[Problem]) -> Result<Repaired> {
+        crate::repair::repair(self, problems)
+    }
+
+    /// Removes texts and passages without a file, and tells anew which vector rows are dead.
+    pub(crate) fn remove_orphans(&mut self) -> Result<()> {
+        let n_rows = self.state.vector_rows;
+        self.write(|c| write::remove_orphans(c, n_rows))
+    }
+
+    pub(crate) fn catalog_file(&self) -> PathBuf {
+        self.catalog_path()
+    }
+
     fn next_row(&mut self) -> Result<u64> {
         let spec = self.accepted()?;
         Ok(self.vectors(&spec)?.next_row())
@@ -530,7 +586,9 @@ impl Writer {
         self.write(|c| catalog::set_state(c, &state))?; // 4
         let path = self.catalog_path();
         self.faults.before("commit the catalog").map_err(|e| IndexError::io(&path, e))?;
+        self.certain = false;
         self.end_transaction("COMMIT")?; // 5
+        self.certain = true;
         self.committed = self.state.clone();
         self.changed = false;
         // Tests look at the disk between the two steps; there is nothing left that could fail.
@@ -575,7 +633,28 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes the files that the committed state does not name.
+    /// Deletes the files that the committed state does not name, if it is certain that it is the state; where that
+    /// cannot be made sure, nothing.
+    fn sweep_if_certain(&mut self) {
+        if !self.certain {
+            let confirm = || -> rusqlite::Result<bool> {
+                self.connection.execute_batch("BEGIN IMMEDIATE")?;
+                let is_state = catalog::state(&self.connection)? == self.committed;
+                self.connection.execute("UPDATE state SET written_by = ?1", [env!("CARGO_PKG_VERSION")])?;
+                self.connection.execute_batch("COMMIT")?;
+                Ok(is_state)
+            };
+            self.certain = confirm().unwrap_or(false);
+            if !self.connection.is_autocommit() {
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+        }
+        if self.certain {
+            self.sweep();
+        }
+    }
+
+    /// Deletes the files that the committed state does not name. Only when that is certain.
     fn sweep(&self) {
         postings::sweep(&self.dir.join(postings::FOLDER), self.committed.postings.as_deref());
         vectors::sweep(&self.dir.join(vectors::FOLDER), self.committed.vector_serial);
@@ -599,7 +678,7 @@ impl Writer {
         self.broken = false;
         self.changed = false;
         self.state = self.committed.clone();
-        self.sweep();
+        self.sweep_if_certain();
         self.adopt_embedding()
     }
 }

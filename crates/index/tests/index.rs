@@ -218,23 +218,23 @@ fn filters_apply_before_ranking() {
     documents.push(document("/few/x", "eng", "a whale among other animals of the sea"));
     documents.push(document("/fewer/x", "eng", "whale"));
     let (index, _) = with_documents(dir.path(), &documents);
-    let few = Filter { under: vec!["/few".into()], remembered_only: false };
+    let few = Filter { under: vec!["/few".into()], remembered_only: false, ..Filter::default() };
     assert_eq!(paths(&index, "whale", &few), ["/few/x"]);
     let vectors = index.vector(&[1.0, 0.0, 0.0], &few, 1).unwrap();
     assert_eq!(index.chunk(vectors[0].0).unwrap().path, Path::new("/few/x"));
 
-    let remembered = Filter { under: vec![], remembered_only: true };
+    let remembered = Filter { under: vec![], remembered_only: true, ..Filter::default() };
     assert!(paths(&index, "whale", &remembered).is_empty());
     let mut writer = index.writer(None).unwrap();
     writer.add_root("/fewer", true).unwrap();
     writer.add_root("/few", false).unwrap();
     writer.commit().unwrap();
     assert_eq!(paths(&index, "whale", &remembered), ["/fewer/x"]);
-    let both = Filter { under: vec!["/few".into()], remembered_only: true };
+    let both = Filter { under: vec!["/few".into()], remembered_only: true, ..Filter::default() };
     assert!(paths(&index, "whale", &both).is_empty());
-    let root = Filter { under: vec!["/".into()], remembered_only: false };
+    let root = Filter { under: vec!["/".into()], remembered_only: false, ..Filter::default() };
     assert_eq!(index.lexical("whale", &root, 100).unwrap().len(), 52);
-    let file = Filter { under: vec!["/many/7".into()], remembered_only: false };
+    let file = Filter { under: vec!["/many/7".into()], remembered_only: false, ..Filter::default() };
     assert_eq!(paths(&index, "whale", &file), ["/many/7"]);
 }
 
@@ -243,7 +243,7 @@ fn a_filter_of_a_thousand_paths_is_no_error() {
     let dir = tempfile::tempdir().unwrap();
     let (index, _) = with_documents(dir.path(), &[document("/p/900", "eng", "whale")]);
     let under = (0..20_000).map(|i| PathBuf::from(format!("/p/{i}"))).collect();
-    assert_eq!(paths(&index, "whale", &Filter { under, remembered_only: false }), ["/p/900"]);
+    assert_eq!(paths(&index, "whale", &Filter { under, remembered_only: false, ..Filter::default() }), ["/p/900"]);
 }
 
 #[test]

@@ -106,7 +106,14 @@ impl Examiner<'_> {
     fn claim(&self, hash: &[u8; 32], path: &Path) -> Option<FileRecord> {
         let mut vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
         let of_content = vanished.get_mut(hash)?;
-        let at = of_content.iter().position(|record| record.stat.path.extension() == path.extension())?;
+        let is_candidate = |record: &&FileRecord| record.stat.path.extension() == path.extension();
+        // Of several files with this content the one of the same name is meant: a folder was moved.
+        let best = of_content
+            .iter()
+            .filter(is_candidate)
+            .min_by_key(|record| record.stat.path.file_name() != path.file_name())?
+            .id;
+        let at = of_content.iter().position(|record| record.id == best)?;
         Some(of_content.remove(at))
     }
 }

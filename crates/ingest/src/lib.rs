@@ -11,6 +11,7 @@
 //! Cost: for what is unchanged one `stat` a file and one query in all; for the rest embedding dominates.
 
 mod chunk;
+mod difference;
 mod embed;
 mod error;
 mod examine;
@@ -22,6 +23,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ pub use embed::Embed;
 pub use error::IngestError;
 pub use language::language;
 pub use report::{IngestOptions, Progress, Summary};
+pub use difference::{Difference, difference};
+pub use watch::{Watcher, Woken};
 pub use walk::{IGNORE_FILE, WalkOptions, Walked, walk};
 
 /// Address space of a process that extracts: what the largest file allowed may need, and not what a broken one can ask for.

@@ -9,9 +9,12 @@
 //! of the same files give the same index.
 //!
 //! What a process killed at any instant loses, as a story:
-//!  1) documents are written between two commits: undone, the next ingestion reads those files again;
+//!  1) documents are written between two commits: undone, the next ingestion reads those files again. Commits follow one another
+//!     so closely that this is what is being embedded at the moment, [`BATCH_CHUNKS`] passages, and little before it;
 //!  2) a commit is under way: the index has it whole or not at all;
-//!  3) renamed files are written with their new names, others that are gone are removed at the very end: a file that was
+//!  3) a document of many passages is being embedded: its text and the vectors of its first parts are committed, and the next
+//!     ingestion goes on with the passages that have none;
+//!  4) renamed files are written with their new names, others that are gone are removed at the very end: a file that was
 //!     moved is never removed before it is recognised.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,7 +24,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use docent_index::{ChunkId, DocId, Fate, FileRecord, Writer};
+use docent_index::{ChunkId, DocId, Fate, FileRecord, Filter, Writer};
 
 use crate::embed::Embed;
 use crate::examine::{Examiner, Extract, Finding, ReadFile, Ready, What};
@@ -34,7 +37,11 @@ use crate::{IngestError, IngestOptions, Progress, Summary, approximate_tokens, e
 const CALL_CHUNKS: usize = 64;
 
 /// Passages collected before they are embedded.
-const BATCH_CHUNKS: usize = 128;
+const BATCH_CHUNKS: usize = CALL_CHUNKS;
+
+/// A document of more passages is stored without vectors first and gets them part by part, so that a process killed in the midst of
+/// a book need not begin the book again.
+const LARGE_DOCUMENT: usize = 4 * BATCH_CHUNKS;
 
 /// Bytes of text collected before they are embedded, however few passages they are.
 const BATCH_BYTES: usize = 16 << 20;
@@ -132,7 +139,7 @@ impl Run<'_> {
             extract: tools.extract,
             count_tokens: &count_tokens,
             options: self.options,
-            vanished: Mutex::new(by_content(plan.vanished.iter())),
+            vanished: Mutex::new(by_content(plan.vanished.iter().chain(&plan.elsewhere))),
         };
         self.take_in(&plan.candidates, &examiner)?;
         if !self.summary.interrupted {
@@ -144,7 +151,22 @@ impl Run<'_> {
                     self.summary.removed += 1;
                 }
             }
-            self.embed_what_has_no_vectors()?;
+            self.forget_moved_roots(&plan.missing_roots)?;
+            let ids = self.writer.chunks_without_vectors(ChunkId(0), usize::MAX >> 1)?;
+            // Sizes are not known before the passages are read; a passage counts as a thousand bytes.
+            self.bytes_total = self.bytes_done + ids.len() as u64 * 1000;
+            self.embed_in_parts(&ids, 1000)?;
+        }
+        Ok(())
+    }
+
+    /// A root that is gone, and all of whose files were found elsewhere, was moved.
+    fn forget_moved_roots(&mut self, missing: &[PathBuf]) -> Result<(), IngestError> {
+        for root in missing.iter().filter(|_| self.summary.renamed > 0) {
+            let under = vec![root.clone()];
+            if self.writer.files(&Filter { under, ..Filter::default() })?.is_empty() {
+                self.writer.remove_root(root)?;
+            }
         }
         Ok(())
     }
@@ -219,6 +241,9 @@ impl Run<'_> {
         let Finding { stat, what } = finding;
         self.summary.n_read += usize::from(!matches!(what, What::Gone));
         match what {
+            What::Ready(ready) if self.embed.is_some() && ready.inputs.len() > LARGE_DOCUMENT => {
+                return self.store_large(candidate, *ready);
+            }
             What::Ready(ready) => {
                 self.batch_chunks += ready.inputs.len();
                 self.batch_bytes += ready.document.text.len();
@@ -257,6 +282,22 @@ impl Run<'_> {
         self.bytes_done += candidate.stat.size;
         self.tell(&candidate.stat.path, 0);
         self.commit_now_and_then()
+    }
+
+    /// Stores a document without vectors, and then its vectors part by part.
+    fn store_large(&mut self, candidate: &Candidate, ready: Ready) -> Result<(), IngestError> {
+        self.embed_batch()?; // what comes before it in the plan
+        if self.summary.interrupted {
+            return Ok(());
+        }
+        let doc = self.writer.put_document(ready.document)?;
+        *(if candidate.known.is_none() { &mut self.summary.added } else { &mut self.summary.changed }) += 1;
+        self.files_done += 1;
+        let ids = self.writer.chunks_of(doc)?;
+        let end = self.bytes_done + candidate.stat.size;
+        self.embed_in_parts(&ids, candidate.stat.size / ids.len().max(1) as u64)?;
+        self.bytes_done = end;
+        Ok(())
     }
 
     /// Embeds the documents of the batch and stores them.
@@ -334,27 +375,24 @@ impl Run<'_> {
         Ok(Some(vectors))
     }
 
-    /// Embeds passages stored without a vector of this model: before there was one, or with another.
-    fn embed_what_has_no_vectors(&mut self) -> Result<(), IngestError> {
+    /// Embeds passages stored without a vector of this model: before there was one, with another, or of a large document.
+    /// For the progress each counts as so many bytes.
+    fn embed_in_parts(&mut self, ids: &[ChunkId], bytes_each: u64) -> Result<(), IngestError> {
         let Some(embed) = self.embed else { return Ok(()) };
-        let ids = self.writer.chunks_without_vectors(ChunkId(0), usize::MAX >> 1)?;
-        // Sizes are not known before the passages are read; a passage counts as a thousand bytes.
-        let bytes_before = self.bytes_done;
-        self.bytes_total = bytes_before + ids.len() as u64 * 1000;
         for part in ids.chunks(BATCH_CHUNKS) {
             let chunks = part.iter().map(|&id| self.writer.chunk(id)).collect::<Result<Vec<_>, _>>()?;
             let inputs: Vec<String> =
                 chunks.iter().map(|c| embedding_text(c.title.as_deref(), &c.heading_path, &c.text)).collect();
             let texts: Vec<&str> = inputs.iter().map(String::as_str).collect();
             let path_of = |idx: usize| chunks[idx].path.as_path();
-            let Some(vectors) = self.embed_texts(embed, &texts, &path_of, &|n_done| n_done as u64 * 1000)?
+            let Some(vectors) = self.embed_texts(embed, &texts, &path_of, &|n_done| n_done as u64 * bytes_each)?
             else {
                 self.summary.interrupted = true;
                 return Ok(());
             };
             let vectors: Vec<(ChunkId, Vec<f32>)> = part.iter().copied().zip(vectors).collect();
             self.writer.put_vectors(&vectors)?;
-            self.bytes_done += part.len() as u64 * 1000;
+            self.bytes_done += part.len() as u64 * bytes_each;
             self.commit_now_and_then()?;
         }
         Ok(())

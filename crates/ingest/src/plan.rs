@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use docent_index::{Fate, FileRecord, FileStat, Filter, Writer};
+use docent_index::{Fate, FileRecord, FileStat, Filter, Result as IndexResult, Root, Snapshot, Writer};
 
 use crate::walk::{WalkOptions, Walked, walk};
 use crate::{IngestError, IngestOptions, Summary};
@@ -20,6 +20,32 @@ pub(crate) struct Candidate {
     pub known: Option<FileRecord>,
 }
 
+/// What a plan is made from: an index as its writer sees it, or as a reader does who only wants to know.
+pub(crate) trait Ledger {
+    fn roots(&self) -> IndexResult<Vec<Root>>;
+    fn files(&self, filter: &Filter) -> IndexResult<Vec<FileRecord>>;
+}
+
+impl Ledger for Writer {
+    fn roots(&self) -> IndexResult<Vec<Root>> {
+        Writer::roots(self)
+    }
+
+    fn files(&self, filter: &Filter) -> IndexResult<Vec<FileRecord>> {
+        Writer::files(self, filter)
+    }
+}
+
+impl Ledger for Snapshot<'_> {
+    fn roots(&self) -> IndexResult<Vec<Root>> {
+        Snapshot::roots(self)
+    }
+
+    fn files(&self, filter: &Filter) -> IndexResult<Vec<FileRecord>> {
+        Snapshot::files(self, filter)
+    }
+}
+
 /// The work of one ingestion.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -29,6 +55,11 @@ pub(crate) struct Plan {
     pub fates: Vec<(FileStat, Fate)>,
     /// Ledger lines of files that are not there any more.
     pub vanished: Vec<FileRecord>,
+    /// Ledger lines of files below roots that are gone as a whole. They stay in the index, because a disk may be unmounted; but
+    /// where the content of one turns up, the root was moved.
+    pub elsewhere: Vec<FileRecord>,
+    /// The roots that are gone as a whole.
+    pub missing_roots: Vec<PathBuf>,
     /// The first root that is gone or cannot be read; the others are in the plan.
     pub lost_root: Option<IngestError>,
     /// The caller asked to stop while the files were listed: nothing is known of those not listed.
@@ -37,19 +68,20 @@ pub(crate) struct Plan {
 
 /// Lists what is at or below `roots` and compares it with the ledger. Counts what need not be read in `summary`.
 pub(crate) fn plan(
-    writer: &Writer,
+    index: &dyn Ledger,
     roots: &[PathBuf],
     options: &IngestOptions,
     summary: &mut Summary,
     go_on: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Plan, IngestError> {
     let mut plan = Plan::default();
-    let (walked_roots, walked) = walk_all(roots, options, &mut plan, go_on);
+    let known_roots = index.roots()?;
+    let (walked_roots, walked) = walk_all(roots, &known_roots, options, &mut plan, go_on);
     if plan.interrupted || walked_roots.is_empty() {
         return Ok(plan);
     }
     let under = walked_roots.clone();
-    let records = writer.files(&Filter { under, remembered_only: false })?;
+    let records = index.files(&Filter { under, remembered_only: false, ..Filter::default() })?;
     let mut ledger: HashMap<PathBuf, FileRecord> =
         records.into_iter().map(|r| (r.stat.path.clone(), r)).collect();
     for stat in walked.files {
@@ -67,7 +99,15 @@ pub(crate) fn plan(
         summary.failed += 1;
     }
 
-    let mut all_roots: Vec<PathBuf> = writer.roots()?.into_iter().map(|root| root.path).collect();
+    plan.missing_roots =
+        known_roots.iter().map(|root| root.path.clone()).filter(|path| is_missing(path)).collect();
+    if !plan.missing_roots.is_empty() {
+        let under = plan.missing_roots.clone();
+        plan.elsewhere = index.files(&Filter { under, ..Filter::default() })?;
+        // A root that is there below one that is gone cannot be; one that is gone below one that is there can.
+        plan.elsewhere.retain(|record| !ledger.contains_key(&record.stat.path));
+    }
+    let mut all_roots: Vec<PathBuf> = known_roots.into_iter().map(|root| root.path).collect();
     all_roots.extend(walked_roots.iter().cloned());
     let blocked: Vec<&Path> = walked.unreadable.iter().map(|(path, _)| path.as_path()).collect();
     for record in ledger.into_values() {
@@ -85,23 +125,31 @@ pub(crate) fn plan(
     Ok(plan)
 }
 
+/// Whether there is nothing at all at `path`. What cannot be looked at may be there.
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Lists every root. Gives the roots that could be listed, and all files once.
 fn walk_all(
     roots: &[PathBuf],
+    known_roots: &[Root],
     options: &IngestOptions,
     plan: &mut Plan,
     go_on: &mut dyn FnMut(usize) -> bool,
 ) -> (Vec<PathBuf>, Walked) {
-    let walk_options = WalkOptions {
-        hidden: options.hidden,
-        no_ignore: options.no_ignore,
-        exclude: options.exclude.clone(),
-    };
     let mut walked_roots = Vec::new();
     let mut all = Walked::default();
     for root in roots {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.clone());
         let n_before = all.files.len();
+        // A folder within a root is read as the root is: else looking into it would make files vanish.
+        let covering = || known_roots.iter().filter(|known| root.starts_with(&known.path));
+        let walk_options = WalkOptions {
+            hidden: options.hidden || covering().any(|known| known.settings.hidden),
+            no_ignore: options.no_ignore || covering().any(|known| known.settings.no_ignore),
+            exclude: options.exclude.clone(),
+        };
         match walk(&root, &walk_options, &mut |found| go_on(n_before + found)) {
             Ok(walked) => {
                 all.files.extend(walked.files);

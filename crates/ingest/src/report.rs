@@ -42,7 +42,7 @@ impl Default for IngestOptions {
             retry_failed: false,
             chunks: ChunkOptions::default(),
             n_threads: std::thread::available_parallelism().map_or(1, usize::from).min(4),
-            commit_every: Duration::from_secs(5),
+            commit_every: Duration::from_secs(1),
         }
     }
 }
@@ -50,6 +50,11 @@ impl Default for IngestOptions {
 /// How far an ingestion is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// Waiting until another process has finished writing.
+    Waiting {
+        /// That process: its command and number, as far as known.
+        holder: String,
+    },
     /// Looking for files.
     Scanning {
         /// Files found so far.

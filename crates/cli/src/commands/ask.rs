@@ -3,7 +3,7 @@
 use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status, Style, Written};
 use serde_json::json;
 
-use super::{Context, ingest, models, profile};
+use super::{Context, ingest, models, profile, search};
 use crate::args::{self, AskArgs, Thinking};
 use crate::exit::Outcome;
 use crate::output::{self, count, duration, printable};
@@ -17,6 +17,7 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
     }
     let options = AskOptions {
         within: args.within.clone(),
+        narrow: search::narrow(&args.narrow)?,
         model,
         style: match args.style {
             None => Style::Auto,

@@ -1,14 +1,14 @@
 //! `doctor`: is everything there that docent needs, and does it work? Exit code 1 if something is amiss.
 
-use docent::{BEST_MODEL, EMBEDDING_MODEL};
+use docent::{BEST_MODEL, EMBEDDING_MODEL, Fault};
 use docent_models::{ModelKind, available_memory, catalogue};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, ingest};
 use crate::args::DoctorArgs;
 use crate::exit::Outcome;
-use crate::output::bytes;
+use crate::output::{bytes, count, printable};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,9 @@ struct Finding {
 }
 
 pub fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> {
+    if args.index {
+        return check_index(context, args);
+    }
     let mut findings = vec![folder(context), processor(context), memory()];
     findings.extend(models(context));
     findings.push(index(context));
@@ -32,6 +35,44 @@ pub fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> {
         }
     }
     Ok(if ok { Outcome::Done } else { Outcome::NotFound })
+}
+
+/// The index against itself and the files; faults are told, one line each. Exit code 1 if there were any, mended or not.
+fn check_index(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> {
+    let check = ingest::with_progress(context, |cancel, progress| {
+        context.library.check_index(!args.dry_run, cancel, progress)
+    })?;
+    let stats = context.library.inventory()?.stats;
+    if args.json {
+        let told = |faults: &[Fault]| -> Vec<serde_json::Value> {
+            faults.iter().map(|fault| json!({ "store": fault.store, "what": fault.what })).collect()
+        };
+        context.output.json(&json!({
+            "clean": check.faults.is_empty() && !check.interrupted, "faults": told(&check.faults), "left": told(&check.left),
+            "documents": stats.n_indexed, "passages": stats.n_chunks, "files_compared": check.n_files,
+            "update": check.update.as_ref().map(ingest::as_json), "interrupted": check.interrupted,
+        }))?;
+    } else {
+        for fault in &check.faults {
+            context.output.line(format!("FAULT {:9} {}", fault.store, printable(&fault.what)));
+        }
+        let found = match (check.faults.len(), check.left.len()) {
+            (0, _) => "nothing wrong".to_owned(),
+            (n, 0) => format!("{} faults, all mended", count(n)),
+            (n, left) => format!("{} faults, {} left", count(n), count(left)),
+        };
+        context.output.line(format!(
+            "{} documents, {} passages, {} files compared: {found}",
+            count(stats.n_indexed),
+            count(stats.n_chunks),
+            count(check.n_files)
+        ));
+    }
+    Ok(match () {
+        () if check.interrupted => Outcome::Interrupted,
+        () if check.faults.is_empty() => Outcome::Done,
+        () => Outcome::NotFound,
+    })
 }
 
 /// Whether index and models can be written where they belong.

@@ -16,20 +16,20 @@ use crate::progress::{Bar, Unit};
 pub fn add(context: &Context, args: &AddArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
     let summary =
-        with_progress(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
+        ingesting(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
     report(context, &summary, args.json)
 }
 
 pub fn update(context: &Context, args: &UpdateArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
-    let summary = with_progress(context, |cancel, progress| context.library.update(cancel, progress))?;
+    let summary = ingesting(context, |cancel, progress| context.library.update(cancel, progress))?;
     report(context, &summary, args.json)
 }
 
 /// Brings the index up to date for `--in`. Says something only if there was something to do.
 pub fn look_into(context: &Context, paths: &[PathBuf]) -> anyhow::Result<Outcome> {
     let looked =
-        with_progress(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
+        ingesting(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
     let summary = match looked {
         // A home that cannot be written can still be searched, as it is.
         Err(error) if error.home_is_read_only() => {
@@ -44,14 +44,13 @@ pub fn look_into(context: &Context, paths: &[PathBuf]) -> anyhow::Result<Outcome
     Ok(if summary.interrupted { Outcome::Interrupted } else { Outcome::Done })
 }
 
-fn with_progress(
+/// Brings the index up to date in `work`, and says how long it took where that was long.
+fn ingesting(
     context: &Context,
     work: impl FnOnce(&dyn Fn() -> bool, &mut dyn FnMut(Progress)) -> Result<Summary, docent::Error>,
 ) -> Result<Summary, docent::Error> {
-    let bar = Bar::new(context.output.shows_progress(), Unit::Bytes);
     let started = Instant::now();
-    let summary = work(&|| context.interrupt.requested(), &mut |progress| draw(&bar, &progress));
-    bar.clear();
+    let summary = with_progress(context, work);
     let seconds = started.elapsed().as_secs_f64();
     if seconds >= 2.0 && summary.as_ref().is_ok_and(|summary| summary.n_changes() > 0) {
         context.output.note(format!("indexed in {seconds:.1} s"));
@@ -59,8 +58,24 @@ fn with_progress(
     summary
 }
 
-fn draw(bar: &Bar, progress: &Progress) {
+/// Does `work`, which hears of Ctrl-C, with a bar that shows how far it is.
+pub fn with_progress<T>(
+    context: &Context,
+    work: impl FnOnce(&dyn Fn() -> bool, &mut dyn FnMut(Progress)) -> T,
+) -> T {
+    let bar = Bar::new(context.output.shows_progress(), Unit::Bytes);
+    let done = work(&|| context.interrupt.requested(), &mut |progress| draw(context, &bar, &progress));
+    bar.clear();
+    done
+}
+
+/// Shows how far an ingestion is.
+pub fn draw(context: &Context, bar: &Bar, progress: &Progress) {
     match progress {
+        Progress::Waiting { holder } => {
+            bar.above(|| context.output.note(format!("waiting for {holder}, which writes to the index")));
+            bar.say("waiting");
+        }
         Progress::Scanning { found } => bar.say(format!("looking: {} files", count(*found))),
         Progress::Working { files_done, files_total, bytes_done, bytes_total, path } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -75,11 +90,7 @@ fn draw(bar: &Bar, progress: &Progress) {
 
 fn report(context: &Context, summary: &Summary, json: bool) -> anyhow::Result<Outcome> {
     if json {
-        context.output.json(&json!({
-            "added": summary.added, "changed": summary.changed, "renamed": summary.renamed, "removed": summary.removed,
-            "unchanged": summary.unchanged, "skipped": summary.skipped, "failed": summary.failed,
-            "interrupted": summary.interrupted,
-        }))?;
+        context.output.json(&as_json(summary))?;
     } else {
         context.output.line(sentence(summary));
         if summary.skipped + summary.failed > 0 {
@@ -93,8 +104,17 @@ fn report(context: &Context, summary: &Summary, json: bool) -> anyhow::Result<Ou
     })
 }
 
+/// What an ingestion did, as `--json` prints it.
+pub fn as_json(summary: &Summary) -> serde_json::Value {
+    json!({
+        "added": summary.added, "changed": summary.changed, "renamed": summary.renamed, "removed": summary.removed,
+        "unchanged": summary.unchanged, "skipped": summary.skipped, "failed": summary.failed,
+        "read": summary.n_read, "embedded_passages": summary.n_embedded, "interrupted": summary.interrupted,
+    })
+}
+
 /// `12 indexed, 3 unchanged, 1 skipped`.
-fn sentence(summary: &Summary) -> String {
+pub fn sentence(summary: &Summary) -> String {
     let parts = [
         (summary.added, "added"),
         (summary.changed, "changed"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use docent::{Fate, FileRecord};
 use serde_json::json;
 
-use super::Context;
+use super::{Context, ingest};
 use crate::args::{LsArgs, RmArgs, ShowArgs};
 use crate::exit::Outcome;
 use crate::output::{bytes, count, name, printable};
@@ -25,7 +25,7 @@ pub fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
         let roots: Vec<_> = inventory
             .roots
             .iter()
-            .map(|root| json!({ "path": root.path, "remembered": root.remembered }))
+            .map(|root| super::status::root_json(root))
             .collect();
         context.output.json(&json!({ "roots": roots, "documents": documents }))?;
     } else {
@@ -51,7 +51,12 @@ fn as_json(file: &FileRecord) -> serde_json::Value {
 }
 
 pub fn rm(context: &Context, args: &RmArgs) -> anyhow::Result<Outcome> {
-    let n_removed = context.library.remove(&args.paths)?;
+    let n_removed = ingest::with_progress(context, |cancel, progress| {
+        context.library.remove(&args.paths, cancel, progress)
+    })?;
+    if context.interrupt.requested() {
+        return Ok(Outcome::Interrupted);
+    }
     context.output.line(format!("{} documents removed from the index", count(n_removed)));
     Ok(Outcome::Done)
 }

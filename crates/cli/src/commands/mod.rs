@@ -4,6 +4,7 @@ pub mod ask;
 pub mod bench;
 pub mod cache;
 pub mod chat;
+pub mod collections;
 pub mod debug;
 pub mod doctor;
 pub mod ingest;
@@ -15,6 +16,7 @@ pub mod reset;
 pub mod search;
 pub mod status;
 pub mod warm;
+pub mod watch;
 
 use docent::Library;
 

@@ -139,7 +139,13 @@ fn pull(context: &Context, entry: &'static ModelEntry, source: PullSource) -> Re
 
 /// Makes sure that the embedding model is here, pulling it if the user agrees.
 pub fn ensure_embedding(context: &Context, yes: bool) -> anyhow::Result<()> {
-    offer(context, &[EMBEDDING_MODEL], yes)
+    let name = context.library.embedding_model()?;
+    let entry = find(&name)?;
+    anyhow::ensure!(
+        entry.kind == ModelKind::Embedding,
+        "{name} does not turn text into vectors; `docent models list` shows the ones that do"
+    );
+    offer(context, &[&name], yes)
 }
 
 /// Makes sure that a generation model is here, and says which one answers if it is not the best.

@@ -1,11 +1,11 @@
 //! `search`: passages, best first.
 
-use docent::{Hit, SearchMode, SearchOptions};
+use docent::{Hit, Narrow, PathGlob, SearchMode, SearchOptions};
 use serde_json::json;
 
 use super::models::ensure_embedding;
 use super::{Context, ingest};
-use crate::args::{Mode, SearchArgs};
+use crate::args::{Mode, NarrowArgs, SearchArgs};
 use crate::exit::Outcome;
 use crate::output::{self, printable};
 
@@ -24,7 +24,8 @@ pub fn run(context: &Context, args: &SearchArgs) -> anyhow::Result<Outcome> {
         Mode::Lexical => SearchMode::Lexical,
         Mode::Vector => SearchMode::Vector,
     };
-    let options = SearchOptions { k: args.limit as usize, within: args.within.clone(), mode };
+    let narrow = narrow(&args.narrow)?;
+    let options = SearchOptions { k: args.limit as usize, within: args.within.clone(), narrow, mode };
     let hits = context.library.search(&args.query, &options)?;
     if args.json {
         let hits: Vec<_> = hits.iter().map(as_json).collect();
@@ -33,6 +34,16 @@ pub fn run(context: &Context, args: &SearchArgs) -> anyhow::Result<Outcome> {
         print(context, &hits);
     }
     Ok(if hits.is_empty() { Outcome::NotFound } else { Outcome::Done })
+}
+
+/// What narrows the search, from what was typed.
+pub fn narrow(args: &NarrowArgs) -> anyhow::Result<Narrow> {
+    Ok(Narrow {
+        paths: args.paths.iter().map(|glob| PathGlob::new(glob)).collect::<Result<_, _>>()?,
+        types: args.types.iter().map(|name| name.trim().trim_start_matches('.').to_lowercase()).collect(),
+        changed_from_ns: args.after,
+        changed_before_ns: args.before,
+    })
 }
 
 fn as_json(hit: &Hit) -> serde_json::Value {

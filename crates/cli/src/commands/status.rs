@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use docent::{Fate, FileRecord, Inventory};
+use docent::{Fate, FileRecord, Inventory, Root};
 use serde_json::json;
 
 use super::Context;
@@ -34,14 +34,16 @@ struct Sizes {
 fn as_json(context: &Context, inventory: &Inventory, sizes: &Sizes) -> serde_json::Value {
     let settings = context.library.settings();
     let not_indexed: Vec<_> = not_indexed(inventory)
-        .map(|(file, fate, reason)| json!({ "path": file.stat.path, "fate": fate, "reason": reason }))
+        .map(|(file, fate, reason)| {
+            json!({
+                "path": file.stat.path, "fate": fate, "reason": reason, "bytes": file.stat.size,
+                "indexed_at": file.indexed_at,
+            })
+        })
         .collect();
-    let roots: Vec<_> = inventory
-        .roots
-        .iter()
-        .map(|root| json!({ "path": root.path, "remembered": root.remembered }))
-        .collect();
+    let roots: Vec<_> = inventory.roots.iter().map(root_json).collect();
     json!({
+        "collection": settings.collection, "embedding_model": inventory.embedding_model,
         "roots": roots,
         "documents": inventory.stats.n_indexed, "skipped": inventory.stats.n_skipped, "failed": inventory.stats.n_failed,
         "passages": inventory.stats.n_chunks, "text_bytes": inventory.stats.n_bytes_text,
@@ -51,13 +53,31 @@ fn as_json(context: &Context, inventory: &Inventory, sizes: &Sizes) -> serde_jso
     })
 }
 
+/// A root as `status`, `ls` and `collections` tell it.
+pub fn root_json(root: &Root) -> serde_json::Value {
+    json!({
+        "path": root.path, "remembered": root.remembered, "hidden": root.settings.hidden,
+        "no_ignore": root.settings.no_ignore,
+    })
+}
+
+/// ` (hidden files too)` where a root is not read as usual.
+pub fn root_note(root: &Root) -> &'static str {
+    match (root.settings.hidden, root.settings.no_ignore) {
+        (false, false) => "",
+        (true, false) => "  (hidden files too)",
+        (false, true) => "  (ignored files too)",
+        (true, true) => "  (hidden and ignored files too)",
+    }
+}
+
 fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
     let output = &context.output;
     let settings = context.library.settings();
     let stats = &inventory.stats;
     for root in &inventory.roots {
         let kind = if root.remembered { "added" } else { "asked with --in" };
-        output.line(format!("{:16} {}", kind, name(&root.path)));
+        output.line(format!("{:16} {}{}", kind, name(&root.path), root_note(root)));
     }
     output.line(format!(
         "{:16} {} documents, {} passages, {} of text",
@@ -77,7 +97,8 @@ fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
     let files: Vec<_> = not_indexed(inventory).collect();
     let shown = if all { files.len() } else { files.len().min(FEW) };
     for (file, fate, reason) in &files[..shown] {
-        output.line(format!("{fate:16} {}: {reason}", name(&file.stat.path)));
+        let size = bytes(file.stat.size);
+        output.line(format!("{fate:16} {}: {reason} ({size})", name(&file.stat.path)));
     }
     if shown < files.len() {
         output.line(format!("{} more: `docent status --failed`", count(files.len() - shown)));

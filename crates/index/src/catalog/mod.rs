@@ -20,7 +20,7 @@ use crate::error::{IndexError, Result};
 use crate::types::EmbeddingSpec;
 
 /// Version of the whole index's layout, kept in SQLite's `user_version`.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// SQLite's `application_id` of a catalog: "dcnt".
 const APPLICATION_ID: i32 = 0x6463_6e74;
 /// File name of the catalog in the index's folder.
@@ -41,7 +41,13 @@ CREATE TABLE state (
 );
 CREATE TABLE roots (
     path       BLOB PRIMARY KEY,
-    remembered INTEGER NOT NULL
+    remembered INTEGER NOT NULL,
+    hidden     INTEGER NOT NULL DEFAULT 0,  -- read hidden files too
+    no_ignore  INTEGER NOT NULL DEFAULT 0   -- read what ignore files exclude, too
+) WITHOUT ROWID;
+CREATE TABLE settings (                     -- of the collection
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE files (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,6 +89,13 @@ CREATE INDEX chunks_by_doc ON chunks (doc);
 CREATE TABLE dead_rows (row INTEGER PRIMARY KEY);  -- vector rows whose passage is gone
 INSERT INTO state VALUES (1, '', 0, NULL, 0, 0, 0, '');
 ";
+
+/// What brings a catalog of format i + 1 to format i + 2. Each runs in one transaction, whole or not at all.
+const MIGRATIONS: [&str; FORMAT as usize - 1] = ["
+ALTER TABLE roots ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE roots ADD COLUMN no_ignore INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"];
 
 /// The one row that says which state of the three stores is the committed one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,12 +140,14 @@ pub(crate) fn open(dir: &Path, access: Access) -> Result<Connection> {
             .map_err(wrap)?;
             connection.busy_timeout(BUSY_TIMEOUT).map_err(wrap)?;
             // The format is checked before the first write: a newer catalog must stay as it is.
-            let fresh = !check_format(dir, &connection, &path)?;
+            let format = check_format(dir, &connection, &path)?;
             connection
                 .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
                 .map_err(wrap)?;
-            if fresh {
-                initialise(&connection).map_err(wrap)?;
+            match format {
+                None => initialise(&connection).map_err(wrap)?,
+                Some(format) if format < FORMAT => migrate(&connection).map_err(wrap)?,
+                Some(_) => {}
             }
             Ok(connection)
         }
@@ -141,10 +156,20 @@ pub(crate) fn open(dir: &Path, access: Access) -> Result<Connection> {
                 return Err(IndexError::Missing { dir: dir.to_owned() });
             }
             let connection = open_for_reading(&path).map_err(wrap)?;
-            if check_format(dir, &connection, &path)? {
-                Ok(connection)
-            } else {
-                Err(IndexError::Missing { dir: dir.to_owned() })
+            match check_format(dir, &connection, &path)? {
+                None => Err(IndexError::Missing { dir: dir.to_owned() }),
+                Some(FORMAT) => Ok(connection),
+                Some(found) => {
+                    // Whoever can write brings it up to date on the way; it takes a moment and loses nothing.
+                    drop(connection);
+                    match open(dir, Access::Write) {
+                        Ok(_) => open_for_reading(&path).map_err(wrap),
+                        Err(IndexError::NotWritable { .. }) => {
+                            Err(IndexError::OlderFormat { dir: dir.to_owned(), found, supported: FORMAT })
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
             }
         }
     }
@@ -189,7 +214,8 @@ pub(crate) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri, flags)
 }
 
-fn log_is_empty(path: &Path) -> bool {
+/// Whether SQLite's log beside the catalog at `path` holds nothing.
+pub(crate) fn log_is_empty(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     std::fs::metadata(log).map_or(true, |m| m.len() == 0)
@@ -203,8 +229,8 @@ fn create_private(path: &Path) -> Result<()> {
     options.open(path).map(drop).map_err(|e| IndexError::io(path, e))
 }
 
-/// True if the catalog has our format, false if it is empty; an error for anything else.
-fn check_format(dir: &Path, connection: &Connection, path: &Path) -> Result<bool> {
+/// The catalog's format, none if it is empty; an error for anything that is not ours or newer.
+fn check_format(dir: &Path, connection: &Connection, path: &Path) -> Result<Option<u32>> {
     let wrap = |e| IndexError::catalog(path, e);
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let application = pragma("application_id").map_err(wrap)?;
@@ -212,22 +238,39 @@ fn check_format(dir: &Path, connection: &Connection, path: &Path) -> Result<bool
     if application == 0 && format == 0 {
         let n_tables: i64 =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(wrap)?;
-        return if n_tables == 0 { Ok(false) } else { Err(IndexError::NotAnIndex { path: path.to_owned() }) };
+        return if n_tables == 0 { Ok(None) } else { Err(IndexError::NotAnIndex { path: path.to_owned() }) };
     }
     if application != i64::from(APPLICATION_ID) {
         return Err(IndexError::NotAnIndex { path: path.to_owned() });
     }
-    if format > i64::from(FORMAT) {
+    let found = u32::try_from(format).unwrap_or(u32::MAX);
+    if found > FORMAT {
         let written_by = connection
             .query_row("SELECT written_by FROM state", [], |row| row.get(0))
             .optional()
             .ok()
             .flatten()
             .unwrap_or_else(|| "of a later version".to_owned());
-        let found = u32::try_from(format).unwrap_or(u32::MAX);
         return Err(IndexError::NewerFormat { dir: dir.to_owned(), found, written_by, supported: FORMAT });
     }
-    Ok(true)
+    Ok(Some(found))
+}
+
+/// Brings an older catalog to the present format, step by step, in one transaction.
+fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let steps = || -> rusqlite::Result<()> {
+        // Two processes may have found the old format: whoever comes second finds the work done.
+        let format: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        for step in &MIGRATIONS[format.saturating_sub(1) as usize..] {
+            connection.execute_batch(step)?;
+        }
+        connection.execute("UPDATE state SET written_by = ?1", [env!("CARGO_PKG_VERSION")])?;
+        connection.pragma_update(None, "user_version", FORMAT)
+    };
+    let done = steps();
+    connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    done
 }
 
 fn initialise(connection: &Connection) -> rusqlite::Result<()> {

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::{below, path_bytes, path_from_bytes};
 use crate::docset::DocSet;
-use crate::types::{Chunk, ChunkId, DocId, DocumentText, Fate, FileRecord, FileStat, Filter, Root};
+use crate::types::{Chunk, ChunkId, DocId, DocumentText, Fate, FileRecord, FileStat, Filter, Root, RootSettings};
 
 /// Bytes of text in one compressed block: small enough that a passage costs one or two, large enough to compress.
 pub(super) const TEXT_BLOCK: usize = 64 * 1024;
@@ -45,18 +46,39 @@ fn file_from_row(row: &Row<'_>) -> rusqlite::Result<FileRecord> {
 /// set for every file.
 const MAX_PATHS_IN_SQL: usize = 100;
 
-/// A condition on `files.path`.
-struct PathCondition {
+/// A condition on `files`.
+struct Condition<'f> {
     /// True of every file that passes, and perhaps of others.
     sql: String,
-    values: Vec<Vec<u8>>,
+    values: Vec<Value>,
     /// A file passes if it or one of its folders is in each of these sets.
     sets: Vec<HashSet<PathBuf>>,
+    /// Patterns and types are looked at file by file.
+    filter: &'f Filter,
 }
 
-impl PathCondition {
-    fn none() -> Self {
-        PathCondition { sql: "1".to_owned(), values: Vec::new(), sets: Vec::new() }
+impl<'f> Condition<'f> {
+    /// The filter as one condition.
+    fn of(connection: &Connection, filter: &'f Filter) -> rusqlite::Result<Self> {
+        let mut condition =
+            Condition { sql: "1".to_owned(), values: Vec::new(), sets: Vec::new(), filter };
+        if !filter.under.is_empty() {
+            condition.and_at_or_below(filter.under.clone());
+        }
+        if filter.remembered_only {
+            let remembered = roots(connection)?.into_iter().filter(|root| root.remembered);
+            condition.and_at_or_below(remembered.map(|root| root.path).collect());
+        }
+        for (bound, sql) in [
+            (filter.changed_from_ns, "mtime_ns >= ?"),
+            (filter.changed_before_ns, "mtime_ns < ?"),
+        ] {
+            if let Some(bound) = bound {
+                condition.sql = format!("{} AND {sql}", condition.sql);
+                condition.values.push(Value::Integer(bound));
+            }
+        }
+        Ok(condition)
     }
 
     /// Adds: at or below one of the paths. Nothing is below no path.
@@ -69,47 +91,44 @@ impl PathCondition {
         for path in paths {
             let (low, high) = below(&path);
             terms.push("path = ? OR (path >= ? AND path < ?)");
-            self.values.extend([path_bytes(&path), low, high]);
+            self.values.extend([path_bytes(&path), low, high].map(Value::Blob));
         }
         self.sql = format!("{} AND ({})", self.sql, terms.join(" OR "));
     }
 
-    fn covers(&self, path: &Path) -> bool {
+    /// What the SQL does not say.
+    fn covers(&self, path: &Path, format: &str) -> bool {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let Filter { paths, types, .. } = self.filter;
         self.sets.iter().all(|set| path.ancestors().any(|ancestor| set.contains(ancestor)))
+            && (paths.is_empty() || paths.iter().any(|glob| glob.matches(path)))
+            && (types.is_empty()
+                || types.iter().any(|wanted| wanted == format || Some(wanted) == ending.as_ref()))
     }
-}
 
-/// The filter as one condition on `files`; none when everything passes.
-fn condition(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<PathCondition>> {
-    if filter.under.is_empty() && !filter.remembered_only {
-        return Ok(None);
+    fn is_more_than_sql(&self) -> bool {
+        !self.sets.is_empty() || !self.filter.paths.is_empty() || !self.filter.types.is_empty()
     }
-    let mut condition = PathCondition::none();
-    if !filter.under.is_empty() {
-        condition.and_at_or_below(filter.under.clone());
-    }
-    if filter.remembered_only {
-        let remembered = roots(connection)?.into_iter().filter(|root| root.remembered);
-        condition.and_at_or_below(remembered.map(|root| root.path).collect());
-    }
-    Ok(Some(condition))
 }
 
 /// All roots, by path.
 pub(crate) fn roots(connection: &Connection) -> rusqlite::Result<Vec<Root>> {
     connection
-        .prepare_cached("SELECT path, remembered FROM roots ORDER BY path")?
-        .query_map([], |row| Ok(Root { path: path_from_bytes(row.get(0)?), remembered: row.get(1)? }))?
+        .prepare_cached("SELECT path, remembered, hidden, no_ignore FROM roots ORDER BY path")?
+        .query_map([], |row| {
+            let settings = RootSettings { hidden: row.get(2)?, no_ignore: row.get(3)? };
+            Ok(Root { path: path_from_bytes(row.get(0)?), remembered: row.get(1)?, settings })
+        })?
         .collect()
 }
 
 /// The files that pass the filter, by path.
 pub(crate) fn files(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<FileRecord>> {
-    let condition = condition(connection, filter)?.unwrap_or_else(PathCondition::none);
+    let condition = Condition::of(connection, filter)?;
     let mut statement = connection
         .prepare(&format!("SELECT {FILE_COLUMNS} FROM files WHERE {} ORDER BY path", condition.sql))?;
     let records = statement.query_map(params_from_iter(&condition.values), file_from_row)?;
-    records.filter(|record| record.as_ref().map_or(true, |r| condition.covers(&r.stat.path))).collect()
+    records.filter(|record| record.as_ref().map_or(true, |r| condition.covers(&r.stat.path, &r.format))).collect()
 }
 
 /// The ledger's line of one path.
@@ -138,13 +157,18 @@ pub(crate) fn files_by_hash(connection: &Connection, hash: &[u8; 32]) -> rusqlit
 
 /// The documents with passages that pass the filter; none when all do.
 pub(crate) fn allowed(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<DocSet>> {
-    let Some(condition) = condition(connection, filter)? else { return Ok(None) };
+    if *filter == Filter::default() {
+        return Ok(None);
+    }
+    let condition = Condition::of(connection, filter)?;
     let mut allowed = DocSet::default();
     let mut statement = connection
-        .prepare(&format!("SELECT id, path FROM files WHERE n_chunks > 0 AND {}", condition.sql))?;
+        .prepare(&format!("SELECT id, path, format FROM files WHERE n_chunks > 0 AND {}", condition.sql))?;
     let mut rows = statement.query(params_from_iter(&condition.values))?;
     while let Some(row) = rows.next()? {
-        if condition.sets.is_empty() || condition.covers(&path_from_bytes(row.get(1)?)) {
+        let covered = !condition.is_more_than_sql()
+            || condition.covers(&path_from_bytes(row.get(1)?), row.get_ref(2)?.as_str()?);
+        if covered {
             allowed.insert(row.get(0)?);
         }
     }
@@ -298,4 +322,12 @@ fn from_json<T: serde::de::DeserializeOwned>(json: &str, column: usize) -> rusql
 fn into_text(bytes: Vec<u8>) -> rusqlite::Result<String> {
     String::from_utf8(bytes)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(e)))
+}
+
+/// A setting of the collection.
+pub(crate) fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::path_bytes;
 use super::read::TEXT_BLOCK;
-use crate::types::{ChunkId, DocId, Fate, FileStat, NewChunk, NewDocument};
+use crate::types::{ChunkId, DocId, Fate, FileStat, NewChunk, NewDocument, RootSettings};
 
 /// What the ledger is told of a file, apart from where it lies.
 pub(crate) struct Entry<'a> {
@@ -167,6 +167,45 @@ pub(crate) fn add_root(connection: &Connection, path: &Path, remembered: bool) -
              ON CONFLICT (path) DO UPDATE SET remembered = max(remembered, excluded.remembered)",
         )?
         .execute((path_bytes(path), remembered))
+        .map(drop)
+}
+
+/// Says how a root is read.
+pub(crate) fn set_root_settings(
+    connection: &Connection,
+    path: &Path,
+    settings: RootSettings,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE roots SET hidden = ?2, no_ignore = ?3 WHERE path = ?1")?
+        .execute((path_bytes(path), settings.hidden, settings.no_ignore))
+        .map(drop)
+}
+
+/// Writes a setting of the collection.
+pub(crate) fn set_setting(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)")?
+        .execute((name, value))
+        .map(drop)
+}
+
+/// Removes texts and passages of files that there are not, and writes the dead rows anew: all those below `n_rows` that no
+/// passage has.
+pub(crate) fn remove_orphans(connection: &Connection, n_rows: u64) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "DELETE FROM chunks WHERE doc NOT IN (SELECT id FROM files);
+         DELETE FROM texts WHERE doc NOT IN (SELECT id FROM files);
+         DELETE FROM dead_rows;",
+    )?;
+    connection.execute("UPDATE chunks SET vector_row = NULL WHERE vector_row >= ?1", [n_rows])?;
+    connection
+        .execute(
+            "WITH RECURSIVE rows (row) AS (SELECT 0 WHERE ?1 > 0 UNION ALL SELECT row + 1 FROM rows WHERE row + 1 < ?1)
+             INSERT INTO dead_rows SELECT row FROM rows
+             WHERE row NOT IN (SELECT vector_row FROM chunks WHERE vector_row IS NOT NULL)",
+            [n_rows],
+        )
         .map(drop)
 }
 
