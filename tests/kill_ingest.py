@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kills an ingestion at random instants, changes the folder in between, and holds what comes out against an index built in one go.
 
-    tests/kill_ingest.py                           200 kills, 2,000 files (an hour on two cores)
-    tests/kill_ingest.py --kills 12 --files 120    the small version (two minutes)
+    tests/kill_ingest.py                           200 kills, 2,000 files
+    tests/kill_ingest.py --kills 12 --files 120    the small version
 
 A folder of files of one to six paragraphs, pieces of corpora/tour and variants of them, is added; `docent update` is killed (SIGKILL)
 after a random time, some files are written, edited, deleted and renamed, and so on. Now and then `doctor --index --dry-run` looks at what
@@ -108,17 +108,18 @@ class Docent:
         return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
     def kill_after(self, seconds, *arguments):
-        """Whether it was still running then."""
+        """Whether it was still running then, and for how long it ran."""
+        started = time.monotonic()
         process = subprocess.Popen(
             self.command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             process.wait(seconds)
-            return False
+            return False, time.monotonic() - started
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # its own workers too: nobody is left to finish anything
             process.wait()
-            return True
+            return True, seconds
 
 
 def content(home, folder):
@@ -171,9 +172,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--changes", type=int, default=12, help="files changed between two kills")
+    parser.add_argument("--changes", type=int, default=20, help="files changed between two kills, on average")
     parser.add_argument("--seed", type=int, default=6)
-    parser.add_argument("--longest", type=float, help="latest instant of a kill, seconds")
     parser.add_argument("--docent", type=pathlib.Path, default=ROOT / "target" / "release" / "docent")
     parser.add_argument("--models", type=pathlib.Path, help="a folder with all-minilm-l6-v2")
     options = parser.parse_args()
@@ -186,19 +186,21 @@ def main():
         docent.run("models", "pull", "all-minilm-l6-v2")
         started = time.monotonic()
         n_killed = n_looked = 0
-        longest = options.longest or max(2.0, options.files / 100)
+        longest = at_most = max(2.0, options.files / 100)
         add = ["add", documents]
         while n_killed < options.kills:
-            n_killed += docent.kill_after(chance.uniform(0.05, longest), *add)
+            killed, lasted = docent.kill_after(chance.uniform(0.05, longest), *add)
+            n_killed += killed
+            # Instants are spread over what an ingestion takes now: minutes at first, then what the changes take.
+            longest = min(longest * 1.2, at_most) if killed else max(lasted, 0.5)
             if (documents.parent / "killed" / "data" / "index" / "catalog.sqlite").exists() and chance.random() < 0.1:
                 check = docent.run("doctor", "--index", "--dry-run", "--json", codes=(0, 1))
                 broken = [fault for fault in check["faults"] if fault["store"] != "files"]
                 if broken:
                     sys.exit(f"after kill {n_killed}: {broken}")
                 n_looked += 1
-            if n_killed % 2 == 0 or options.kills < 50:
-                folder.change(options.changes)
-            if n_killed and n_killed % 20 == 0:
+            folder.change(chance.randrange(2 * options.changes))
+            if killed and n_killed % 20 == 0:
                 print(f"{n_killed} kills, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         last = docent.run("add", documents, "--json")
         again = docent.run("update", "--json")

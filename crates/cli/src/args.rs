@@ -623,7 +623,8 @@ fn parse_collection(text: &str) -> Result<String, String> {
     if docent::Settings::check_name(text) {
         Ok(text.to_owned())
     } else {
-        Err("a collection's name has letters, digits, '-', '_' and '.', at most 64, and no '.' first".to_owned())
+        Err("a collection's name has letters, digits, '-', '_' and '.', at most 64, and no '.' first"
+            .to_owned())
     }
 }
 

@@ -134,7 +134,13 @@ impl Library {
                 break;
             }
             let path = file.stat.path.clone();
-            progress(Progress::Working { files_done, files_total: files.len(), bytes_done, bytes_total, path: path.clone() });
+            progress(Progress::Working {
+                files_done,
+                files_total: files.len(),
+                bytes_done,
+                bytes_total,
+                path: path.clone(),
+            });
             let content = std::fs::read(&path);
             if content.is_ok_and(|content| file.hash != Some(*blake3::hash(&content).as_bytes())) {
                 let what = format!("{}: its content changed, and its time did not", path.display());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use docent_embed::Embedder;
 use docent_index::{
-    DocumentText, EmbeddingSpec, Fate, FileRecord, Index, IndexError, IndexOptions, Root, RootSettings, Stats,
-    Writer,
+    DocumentText, EmbeddingSpec, Fate, FileRecord, Index, IndexError, IndexOptions, Root, RootSettings,
+    Stats, Writer,
 };
 use docent_infer::{Engine, EngineOptions, Prefixes};
 use docent_ingest::{IngestOptions, Progress, Summary};
@@ -197,7 +197,9 @@ impl Library {
         let embedder = self.embedder()?;
         let mut writer = match self.writer(Some(&embedder)) {
             // Somebody else writes, and there is nothing to write.
-            Err(Error::Index(IndexError::Busy { .. })) if !remembered && self.is_up_to_date(&paths, cancel)? => {
+            Err(Error::Index(IndexError::Busy { .. }))
+                if !remembered && self.is_up_to_date(&paths, cancel)? =>
+            {
                 return Ok(Summary::default());
             }
             Err(Error::Index(IndexError::Busy { .. })) => {

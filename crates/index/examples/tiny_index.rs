@@ -19,12 +19,7 @@ fn main() -> Result<()> {
     writer.commit()?;
     put(&mut writer, "/library/lease.txt", &["The rent is 840 euros.\n", "Notice: three months.\n"])?;
     put(&mut writer, "/elsewhere/boat.md", &["The boat is red.\n", "It lies in Hoorn.\n", "It leaks.\n"])?;
-    writer.put_fate(
-        stat("/library/large.iso"),
-        None,
-        Fate::Skipped("larger than 64 MB".to_owned()),
-        "",
-    )?;
+    writer.put_fate(stat("/library/large.iso"), None, Fate::Skipped("larger than 64 MB".to_owned()), "")?;
     writer.put_fate(stat("/library/torn.pdf"), Some([7; 32]), Fate::Failed("no pages".to_owned()), "pdf")?;
     writer.commit()?;
     Ok(())
@@ -48,7 +43,8 @@ fn put(writer: &mut Writer, path: &str, lines: &[&str]) -> Result<()> {
         });
         start += text.len();
     }
-    let vector = |i: usize| if i.is_multiple_of(2) { vec![0.6, 0.8, 0.0, 0.0] } else { vec![0.0, 0.0, 1.0, 0.0] };
+    let vector =
+        |i: usize| if i.is_multiple_of(2) { vec![0.6, 0.8, 0.0, 0.0] } else { vec![0.0, 0.0, 1.0, 0.0] };
     let text = lines.concat();
     let hash = *blake3::hash(text.as_bytes()).as_bytes();
     let title = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());

@@ -66,7 +66,7 @@ pub enum IndexError {
         path: PathBuf,
     },
     /// A file of the index is broken.
-    #[error("{}: {what}. Remove the index and add your folders again; no document is touched by that", .path.display())]
+    #[error("{}: {what}. `docent doctor --index` mends what can be mended; otherwise remove the index and add your folders again: no document is touched by that", .path.display())]
     Corrupt {
         /// The broken file.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum IndexError {
         source: rusqlite::Error,
     },
     /// The lexical index failed.
-    #[error("the postings in {}: {message}", .path.display())]
+    #[error("the postings in {}: {message}. `docent doctor --index` makes them anew", .path.display())]
     Postings {
         /// The postings' folder.
         path: PathBuf,

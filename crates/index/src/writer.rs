@@ -31,11 +31,11 @@ use crate::fault::Faults;
 use crate::lock::{self, WriterLock};
 use crate::postings::{self, Passage, PostingsWriter};
 use crate::types::{
-    Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewDocument, Root,
-    RootSettings,
+    Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewDocument,
+    Root, RootSettings,
 };
-use crate::{Problem, Repaired};
 use crate::vectors::{self, VectorFiles, VectorWriter};
+use crate::{Problem, Repaired};
 
 /// Rows below which dead ones are not worth a copy of the rest.
 const MIN_ROWS_TO_COMPACT: u64 = 256;
@@ -273,10 +273,15 @@ impl Writer {
     pub fn remove_root(&mut self, path: impl AsRef<Path>) -> Result<usize> {
         let path = path.as_ref();
         self.write(|c| write::remove_root(c, path))?;
-        let others =
-            Filter { under: self.roots()?.into_iter().map(|r| r.path).collect(), remembered_only: false, ..Filter::default() };
+        let others = Filter {
+            under: self.roots()?.into_iter().map(|r| r.path).collect(),
+            remembered_only: false,
+            ..Filter::default()
+        };
         let mut n_removed = 0;
-        for record in self.files(&Filter { under: vec![path.to_owned()], remembered_only: false, ..Filter::default() })? {
+        for record in
+            self.files(&Filter { under: vec![path.to_owned()], remembered_only: false, ..Filter::default() })?
+        {
             if !others.under.iter().any(|root| record.stat.path.starts_with(root)) {
                 self.remove(record.id)?;
                 n_removed += 1;

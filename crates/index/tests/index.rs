@@ -243,7 +243,10 @@ fn a_filter_of_a_thousand_paths_is_no_error() {
     let dir = tempfile::tempdir().unwrap();
     let (index, _) = with_documents(dir.path(), &[document("/p/900", "eng", "whale")]);
     let under = (0..20_000).map(|i| PathBuf::from(format!("/p/{i}"))).collect();
-    assert_eq!(paths(&index, "whale", &Filter { under, remembered_only: false, ..Filter::default() }), ["/p/900"]);
+    assert_eq!(
+        paths(&index, "whale", &Filter { under, remembered_only: false, ..Filter::default() }),
+        ["/p/900"]
+    );
 }
 
 #[test]

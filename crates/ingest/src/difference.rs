@@ -50,7 +50,9 @@ pub fn difference(
         match candidate.known {
             None => difference.new.push(path),
             // Its content was never read; it is looked at each time.
-            Some(known) if known.fate != Fate::Indexed && known.stat == candidate.stat => difference.noted.push(path),
+            Some(known) if known.fate != Fate::Indexed && known.stat == candidate.stat => {
+                difference.noted.push(path)
+            }
             Some(_) => difference.changed.push(path),
         }
     }

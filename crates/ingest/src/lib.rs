@@ -33,13 +33,13 @@ use docent_extract::Worker;
 use docent_index::Writer;
 
 pub use chunk::{Chunk, ChunkOptions, approximate_tokens, chunk, embedding_text};
+pub use difference::{Difference, difference};
 pub use embed::Embed;
 pub use error::IngestError;
 pub use language::language;
 pub use report::{IngestOptions, Progress, Summary};
-pub use difference::{Difference, difference};
-pub use watch::{Watcher, Woken};
 pub use walk::{IGNORE_FILE, WalkOptions, Walked, walk};
+pub use watch::{Watcher, Woken};
 
 /// Address space of a process that extracts: what the largest file allowed may need, and not what a broken one can ask for.
 const WORKER_MEMORY: u64 = 4 << 30;

@@ -32,16 +32,16 @@ use crate::gate::Gate;
 use crate::plan::{Candidate, Plan, count, plan};
 use crate::{IngestError, IngestOptions, Progress, Summary, approximate_tokens, embedding_text};
 
-/// Passages embedded at once. With fewer, the model's matrix products are too small to keep all cores busy; with more, Ctrl-C
-/// takes longer to be heard.
-const CALL_CHUNKS: usize = 64;
+/// Passages embedded at once: what a killed process has to embed again, about a second's work. With fewer the cores are not kept busy:
+/// the model cuts them into some 500 tokens a core, and waits for the last one.
+const CALL_CHUNKS: usize = 32;
 
 /// Passages collected before they are embedded.
 const BATCH_CHUNKS: usize = CALL_CHUNKS;
 
 /// A document of more passages is stored without vectors first and gets them part by part, so that a process killed in the midst of
 /// a book need not begin the book again.
-const LARGE_DOCUMENT: usize = 4 * BATCH_CHUNKS;
+const LARGE_DOCUMENT: usize = 128;
 
 /// Bytes of text collected before they are embedded, however few passages they are.
 const BATCH_BYTES: usize = 16 << 20;
@@ -385,7 +385,8 @@ impl Run<'_> {
                 chunks.iter().map(|c| embedding_text(c.title.as_deref(), &c.heading_path, &c.text)).collect();
             let texts: Vec<&str> = inputs.iter().map(String::as_str).collect();
             let path_of = |idx: usize| chunks[idx].path.as_path();
-            let Some(vectors) = self.embed_texts(embed, &texts, &path_of, &|n_done| n_done as u64 * bytes_each)?
+            let Some(vectors) =
+                self.embed_texts(embed, &texts, &path_of, &|n_done| n_done as u64 * bytes_each)?
             else {
                 self.summary.interrupted = true;
                 return Ok(());

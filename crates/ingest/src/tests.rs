@@ -529,3 +529,94 @@ fn what_lies_in_a_folder_that_cannot_be_listed_any_more_is_kept() {
     assert_eq!(fixture.ingest().summary.failed, 0);
     assert_eq!(fixture.names(), ["b.txt", "locked/a.txt"]);
 }
+
+#[test]
+fn a_moved_root_is_recognised_by_its_content_and_forgotten_under_its_old_name() {
+    let fixture =
+        Fixture::new(&[("old/a.txt", "One."), ("old/sub/b.txt", "Two."), ("old/sub/c.txt", "Two.")]);
+    let ingest = |name: &str| {
+        let model = HashModel::default();
+        fixture.ingest_roots(&[fixture.path(name)], &model, &|| false, &examine::read_file).unwrap()
+    };
+    ingest("old");
+    fs::rename(fixture.path("old"), fixture.path("new")).unwrap();
+    let done = ingest("new");
+    assert_eq!((done.summary.renamed, done.summary.added, done.n_embedded), (3, 0, 0));
+    assert_eq!(fixture.names(), ["new/a.txt", "new/sub/b.txt", "new/sub/c.txt"]);
+    let roots: Vec<PathBuf> = fixture.index().roots().unwrap().into_iter().map(|root| root.path).collect();
+    assert_eq!(roots, [fixture.path("new")]);
+}
+
+#[test]
+fn a_missing_root_of_which_only_a_part_turns_up_keeps_the_rest() {
+    let fixture = Fixture::new(&[("disk/a.txt", "One."), ("disk/b.txt", "Two."), ("here/c.txt", "Three.")]);
+    let roots = [fixture.path("disk"), fixture.path("here")];
+    let ingest = |roots: &[PathBuf]| {
+        fixture.ingest_roots(roots, &HashModel::default(), &|| false, &examine::read_file).unwrap()
+    };
+    ingest(&roots);
+    fs::rename(fixture.path("disk"), fixture.path("unmounted")).unwrap();
+    fs::copy(fixture.path("unmounted/a.txt"), fixture.path("here/a.txt")).unwrap();
+    ingest(&roots[1..]);
+    assert_eq!(fixture.names(), ["disk/b.txt", "here/a.txt", "here/c.txt"]);
+    assert_eq!(fixture.index().roots().unwrap().len(), 2);
+}
+
+#[test]
+fn how_a_root_is_read_is_remembered_and_holds_for_folders_within_it() {
+    let fixture = Fixture::new(&[("a.txt", "One."), (".b.txt", "Two."), ("sub/.c.txt", "Three.")]);
+    fixture.ingest();
+    assert_eq!(fixture.names(), ["a.txt"]);
+    let mut writer = fixture.writer(Some("eight"));
+    let settings = docent_index::RootSettings { hidden: true, no_ignore: false };
+    writer.set_root_settings(fixture.root(), settings).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    fixture.ingest();
+    let all = [".b.txt", "a.txt", "sub/.c.txt"];
+    assert_eq!(fixture.names(), all);
+    // Looked into as a root of its own: what the outer root lists there stays.
+    let sub = [fixture.path("sub")];
+    fixture.ingest_roots(&sub, &HashModel::default(), &|| false, &examine::read_file).unwrap();
+    assert_eq!(fixture.names(), all);
+}
+
+#[test]
+fn a_book_that_dies_in_the_midst_goes_on_where_it_was() {
+    let paragraph = |i: usize| format!("Paragraph {i} {}.\n\n", "says something of its own ".repeat(60));
+    let book: String = (0..300).map(paragraph).collect();
+    let fixture = Fixture::new(&[("book.txt", &book)]);
+    let model = HashModel { fail_after: Some(150), ..HashModel::default() };
+    fixture.try_ingest(&model, &|| false).err().expect("it was told to die");
+    let n_before = fixture.index().stats().unwrap().n_vectors;
+    assert!(n_before >= 128, "{n_before}");
+    let done = fixture.ingest();
+    let stats = fixture.index().stats().unwrap();
+    assert!(done.read.is_empty(), "the file is not read again");
+    assert_eq!(done.n_embedded + n_before, stats.n_chunks);
+    fixture.held();
+}
+
+#[test]
+fn a_difference_says_what_an_ingestion_would_do_and_changes_nothing() {
+    let fixture = Fixture::new(&[("a.txt", "One."), ("b.txt", "Two."), ("c.txt", "Three.")]);
+    fixture.ingest();
+    let difference = || {
+        let index = fixture.index();
+        let snapshot = index.snapshot().unwrap();
+        let roots = [fixture.root()];
+        crate::difference(&snapshot, &roots, &fixture.options, &|| false).unwrap().0
+    };
+    assert!(difference().is_empty());
+    fixture.write("a.txt", "Another.");
+    fixture.write("d.txt", "Four.");
+    fs::remove_file(fixture.path("b.txt")).unwrap();
+    for _ in 0..2 {
+        let found = difference();
+        assert_eq!(found.changed, [fixture.path("a.txt")]);
+        assert_eq!(found.new, [fixture.path("d.txt")]);
+        assert_eq!(found.gone, [fixture.path("b.txt")]);
+    }
+    fixture.ingest();
+    assert!(difference().is_empty());
+}

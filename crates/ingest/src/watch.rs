@@ -120,7 +120,8 @@ impl Watcher {
 fn words(error: &notify::Error) -> String {
     match &error.kind {
         notify::ErrorKind::MaxFilesWatch => {
-            "the system watches no more folders for this user (on Linux see fs.inotify.max_user_watches)".to_owned()
+            "the system watches no more folders for this user (on Linux see fs.inotify.max_user_watches)"
+                .to_owned()
         }
         notify::ErrorKind::Generic(what) => what.clone(),
         notify::ErrorKind::Io(error) => error.to_string(),
@@ -145,7 +146,11 @@ mod tests {
         std::fs::write(roots[0].join("deep/x.txt"), "x").unwrap();
         assert_eq!(watcher.wait(QUIET, LONG, &|| false), Woken::Changed(vec![roots[0].clone()]));
         std::fs::read(roots[0].join("deep/x.txt")).unwrap();
-        assert_eq!(watcher.wait(QUIET, Duration::from_millis(600), &|| false), Woken::Time, "reading is no change");
+        assert_eq!(
+            watcher.wait(QUIET, Duration::from_millis(600), &|| false),
+            Woken::Time,
+            "reading is no change"
+        );
     }
 
     #[test]
@@ -153,7 +158,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         std::fs::create_dir(root.join("index")).unwrap();
-        let watcher = Watcher::new(&[root.clone()], &[root.join("index")]);
+        let watcher = Watcher::new(std::slice::from_ref(&root), &[root.join("index")]);
         std::fs::write(root.join("index/x"), "x").unwrap();
         assert_eq!(watcher.wait(QUIET, Duration::from_millis(600), &|| false), Woken::Time);
         assert_eq!(watcher.wait(QUIET, LONG, &|| true), Woken::Cancelled);

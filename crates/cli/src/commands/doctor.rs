@@ -42,7 +42,8 @@ fn check_index(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> 
     let check = ingest::with_progress(context, |cancel, progress| {
         context.library.check_index(!args.dry_run, cancel, progress)
     })?;
-    let stats = context.library.inventory()?.stats;
+    // An index that is damaged and was not mended may have no counts to tell.
+    let stats = context.library.inventory().map(|inventory| inventory.stats).unwrap_or_default();
     if args.json {
         let told = |faults: &[Fault]| -> Vec<serde_json::Value> {
             faults.iter().map(|fault| json!({ "store": fault.store, "what": fault.what })).collect()

@@ -15,8 +15,7 @@ use crate::progress::{Bar, Unit};
 
 pub fn add(context: &Context, args: &AddArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
-    let summary =
-        ingesting(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
+    let summary = ingesting(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
     report(context, &summary, args.json)
 }
 
@@ -28,8 +27,7 @@ pub fn update(context: &Context, args: &UpdateArgs) -> anyhow::Result<Outcome> {
 
 /// Brings the index up to date for `--in`. Says something only if there was something to do.
 pub fn look_into(context: &Context, paths: &[PathBuf]) -> anyhow::Result<Outcome> {
-    let looked =
-        ingesting(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
+    let looked = ingesting(context, |cancel, progress| context.library.look_into(paths, cancel, progress));
     let summary = match looked {
         // A home that cannot be written can still be searched, as it is.
         Err(error) if error.home_is_read_only() => {

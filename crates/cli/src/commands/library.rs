@@ -22,11 +22,7 @@ pub fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
     files.sort_by(|a, b| a.stat.path.cmp(&b.stat.path));
     if args.json {
         let documents: Vec<_> = files.iter().map(|file| as_json(file)).collect();
-        let roots: Vec<_> = inventory
-            .roots
-            .iter()
-            .map(|root| super::status::root_json(root))
-            .collect();
+        let roots: Vec<_> = inventory.roots.iter().map(super::status::root_json).collect();
         context.output.json(&json!({ "roots": roots, "documents": documents }))?;
     } else {
         for file in &files {

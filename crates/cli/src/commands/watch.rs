@@ -28,7 +28,9 @@ pub fn run(context: &Context, args: &WatchArgs) -> anyhow::Result<Outcome> {
             }
             WatchEvent::Watching(roots, unwatched) => {
                 bar = None;
-                context.output.note(format!("watching {} folders and files; Ctrl-C ends", count(roots.len())));
+                context
+                    .output
+                    .note(format!("watching {} folders and files; Ctrl-C ends", count(roots.len())));
                 for (root, why) in unwatched {
                     let root = name(&root);
                     context.output.warn(format!("{root} is looked at every {} s only: {why}", args.sweep));

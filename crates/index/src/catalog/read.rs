@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::{below, path_bytes, path_from_bytes};
 use crate::docset::DocSet;
-use crate::types::{Chunk, ChunkId, DocId, DocumentText, Fate, FileRecord, FileStat, Filter, Root, RootSettings};
+use crate::types::{
+    Chunk, ChunkId, DocId, DocumentText, Fate, FileRecord, FileStat, Filter, Root, RootSettings,
+};
 
 /// Bytes of text in one compressed block: small enough that a passage costs one or two, large enough to compress.
 pub(super) const TEXT_BLOCK: usize = 64 * 1024;
@@ -60,8 +62,7 @@ struct Condition<'f> {
 impl<'f> Condition<'f> {
     /// The filter as one condition.
     fn of(connection: &Connection, filter: &'f Filter) -> rusqlite::Result<Self> {
-        let mut condition =
-            Condition { sql: "1".to_owned(), values: Vec::new(), sets: Vec::new(), filter };
+        let mut condition = Condition { sql: "1".to_owned(), values: Vec::new(), sets: Vec::new(), filter };
         if !filter.under.is_empty() {
             condition.and_at_or_below(filter.under.clone());
         }
@@ -69,10 +70,9 @@ impl<'f> Condition<'f> {
             let remembered = roots(connection)?.into_iter().filter(|root| root.remembered);
             condition.and_at_or_below(remembered.map(|root| root.path).collect());
         }
-        for (bound, sql) in [
-            (filter.changed_from_ns, "mtime_ns >= ?"),
-            (filter.changed_before_ns, "mtime_ns < ?"),
-        ] {
+        for (bound, sql) in
+            [(filter.changed_from_ns, "mtime_ns >= ?"), (filter.changed_before_ns, "mtime_ns < ?")]
+        {
             if let Some(bound) = bound {
                 condition.sql = format!("{} AND {sql}", condition.sql);
                 condition.values.push(Value::Integer(bound));
@@ -128,7 +128,9 @@ pub(crate) fn files(connection: &Connection, filter: &Filter) -> rusqlite::Resul
     let mut statement = connection
         .prepare(&format!("SELECT {FILE_COLUMNS} FROM files WHERE {} ORDER BY path", condition.sql))?;
     let records = statement.query_map(params_from_iter(&condition.values), file_from_row)?;
-    records.filter(|record| record.as_ref().map_or(true, |r| condition.covers(&r.stat.path, &r.format))).collect()
+    records
+        .filter(|record| record.as_ref().map_or(true, |r| condition.covers(&r.stat.path, &r.format)))
+        .collect()
 }
 
 /// The ledger's line of one path.
