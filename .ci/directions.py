@@ -40,6 +40,7 @@ CONFINED = {
     "tantivy": {"docent-index"},
     "hnsw_rs": {"docent-index"},
     "rusqlite": {"docent-index"},
+    "notify": {"docent-ingest"},
     "hayro-interpret": {"docent-extract"},
     "candle-core": {"docent-embed", "docent-lm"},
     "candle-nn": {"docent-embed", "docent-lm"},
