@@ -109,10 +109,6 @@ pub struct IngestArgs {
     /// Read what .gitignore, .ignore and .docentignore exclude.
     #[arg(long)]
     pub no_ignore: bool,
-    /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
-    /// embedded again.
-    #[arg(long, value_name = "MODEL")]
-    pub embedding: Option<String>,
     /// Pull missing models without asking.
     #[arg(long, short)]
     pub yes: bool,
@@ -280,6 +276,10 @@ pub struct AddArgs {
     /// Files and folders.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+    /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
+    /// embedded again.
+    #[arg(long, value_name = "MODEL")]
+    pub embedding: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -291,11 +291,16 @@ pub struct AddArgs {
 #[command(after_help = "\
 Examples:
   docent update
+  docent update --embedding all-minilm-l6-v2     another embedding model: everything is embedded again
   docent update --retry-failed                   after a password was taken off, a scan was repaired, ...")]
 pub struct UpdateArgs {
     /// Read files that failed before once more, even if they have not changed.
     #[arg(long)]
     pub retry_failed: bool,
+    /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
+    /// embedded again.
+    #[arg(long, value_name = "MODEL")]
+    pub embedding: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,

@@ -38,10 +38,15 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Ask(args) => commands::ask::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Search(args) => commands::search::run(&Context::new(common, Some(&args.ingest))?, &args),
-        Command::Add(args) => commands::ingest::add(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Add(args) => {
+            let mut context = Context::new(common, Some(&args.ingest))?;
+            context.library.use_embedding(args.embedding.clone());
+            commands::ingest::add(&context, &args)
+        }
         Command::Update(args) => {
             let mut context = Context::new(common, Some(&args.ingest))?;
             context.library.retry_failed(args.retry_failed);
+            context.library.use_embedding(args.embedding.clone());
             commands::ingest::update(&context, &args)
         }
         Command::Watch(args) => commands::watch::run(&Context::new(common, Some(&args.ingest))?, &args),

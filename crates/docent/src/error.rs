@@ -39,6 +39,14 @@ pub enum Error {
         /// Its name in the catalogue.
         name: String,
     },
+    /// The index's vectors are of another model than questions would be embedded with.
+    #[error(
+        "the passages here were embedded by another model than {name} as it is now: `docent update` embeds them again, and `docent search --mode lexical` needs no model"
+    )]
+    OtherVectors {
+        /// The model questions are embedded with.
+        name: String,
+    },
     /// A model that cannot write answers was named for that.
     #[error("{name} turns text into vectors and cannot answer; `docent models list` shows the ones that can")]
     NotAGenerator {

@@ -114,6 +114,11 @@ impl Library {
         &self.models
     }
 
+    /// The collection's embedding model from now on. The next addition or update embeds everything again if it had another.
+    pub fn use_embedding(&mut self, name: Option<String>) {
+        self.settings.embedding = name;
+    }
+
     /// Whether updates from now on read files that failed before once more.
     pub fn retry_failed(&mut self, retry: bool) {
         self.settings.retry_failed = retry;
@@ -210,16 +215,19 @@ impl Library {
             }
             writer => writer?,
         };
+        let Settings { hidden, no_ignore, .. } = self.settings;
+        let settings = RootSettings { hidden, no_ignore };
+        let known = writer.roots()?;
         for path in &paths {
-            let is_new = !writer.roots()?.iter().any(|root| &root.path == path);
-            writer.add_root(path, remembered)?;
-            if remembered || is_new {
-                let Settings { hidden, no_ignore, .. } = self.settings;
-                writer.set_root_settings(path, RootSettings { hidden, no_ignore })?;
+            // What says nothing new is not written: then there is nothing to commit.
+            let is_known = |root: &Root| {
+                &root.path == path && (!remembered || (root.remembered && root.settings == settings))
+            };
+            if !known.iter().any(is_known) {
+                writer.add_root(path, remembered)?;
+                writer.set_root_settings(path, settings)?;
             }
         }
-        let model = self.embedding_model()?;
-        writer.set_setting(EMBEDDING_SETTING, &model)?;
         self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
     }
 
@@ -231,6 +239,10 @@ impl Library {
         cancel: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Summary, Error> {
+        let model = self.embedding_model()?;
+        if self.open_index()?.setting(EMBEDDING_SETTING)?.as_ref() != Some(&model) {
+            writer.set_setting(EMBEDDING_SETTING, &model)?;
+        }
         let options = self.ingest_options();
         let summary = docent_ingest::ingest(writer, Some(embedder), paths, &options, cancel, progress)?;
         if summary.changed + summary.renamed + summary.removed > 0 {
@@ -309,7 +321,15 @@ impl Library {
         let filter = options.narrow.filter(&options.within);
         let vector = match options.mode {
             SearchMode::Lexical => None,
-            SearchMode::Hybrid | SearchMode::Vector => self.embedder()?.embed(&[query])?.pop(),
+            SearchMode::Hybrid | SearchMode::Vector => {
+                let embedder = self.embedder()?;
+                // Numbers of two models can be multiplied, but they mean nothing.
+                let is_other = |spec: EmbeddingSpec| spec.fingerprint != embedder.fingerprint();
+                if index.embedding()?.is_some_and(is_other) {
+                    return Err(Error::OtherVectors { name: self.embedding_model()? });
+                }
+                embedder.embed(&[query])?.pop()
+            }
         };
         let search = docent_retrieve::SearchOptions { k: options.k, filter, mode: options.mode };
         Ok(docent_retrieve::search(index, query, vector.as_deref(), &search)?)
