@@ -114,6 +114,6 @@ fn an_older_index_that_cannot_be_written_says_what_to_do() {
     if std::fs::OpenOptions::new().write(true).open(&file).is_ok() {
         return; // whoever may do everything may write here, too
     }
-    let error = opened.err().expect("it has to be migrated");
+    let error = opened.expect_err("it has to be migrated");
     assert!(matches!(error, IndexError::OlderFormat { found: 1, .. }), "{error}");
 }
