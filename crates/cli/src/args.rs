@@ -39,6 +39,9 @@ pub struct Common {
     /// Neither use nor keep what the model computed for documents before.
     #[arg(long, global = true)]
     pub no_cache: bool,
+    /// The most that may take on disk, e.g. 5GB [default: the smaller of 20 GB and a tenth of the free disk].
+    #[arg(long, value_name = "SIZE", env = "DOCENT_CACHE_SIZE", global = true, value_parser = parse_size)]
+    pub cache_size: Option<u64>,
     /// Print no progress and no notes, only results and errors.
     #[arg(long, short, global = true)]
     pub quiet: bool,

@@ -27,6 +27,7 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
     settings.profile = common.profile;
     settings.collection = common.collection.clone();
     settings.keep_prefixes = !common.no_cache;
+    settings.prefix_bytes = common.cache_size;
     settings.limits.worker = extract_worker().map(Arc::new);
     if let Some(ingest) = ingest {
         settings.limits.max_bytes = ingest.max_size;

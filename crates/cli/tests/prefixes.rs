@@ -271,3 +271,55 @@ fn warming_that_is_killed_goes_on_where_it_was() {
     );
     home.docent(&["cache", "verify"]).exits(0);
 }
+
+/// Copies the store of one home to another.
+fn copy_store(from: &Home, to: &Home) {
+    let [from, to] = [from, to].map(|home| home.home().join("cache/prefix"));
+    let _ = std::fs::remove_dir_all(&to);
+    for folder in std::fs::read_dir(from).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+        let to = to.join(folder.file_name());
+        std::fs::create_dir_all(&to).unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn wherever_warming_is_killed_the_logits_behind_what_it_left_are_the_same_bits() {
+    let home = home();
+    let docs = home.docs().display().to_string();
+    home.docent(&["search", "--in", &docs, "book"]).exits(0);
+    for model in ["tiny-q4_k_m.gguf", "nano-f32.gguf"] {
+        let model = repository().join("crates/lm/tests/data").join(model).display().to_string();
+        let read = home.docent(&["debug", "warm", "--in", &docs, "-m", &model]).exits(0).stdout;
+        // Looked at elsewhere, so that looking adds nothing to what warming left.
+        let other = Home::empty();
+        let tokens = other.write("tokens.txt", format!("{read} 7 8 9 10")).display().to_string();
+        let out = other.docs().join("logits.npy").display().to_string();
+        let logits = |more: &[&str]| {
+            let args = ["debug", "logits", "--last", "-m", &model, "--tokens", &tokens, "--out", &out];
+            let told = other.docent(&[&args[..], more].concat()).exits(0).stderr;
+            (std::fs::read(&out).unwrap(), told)
+        };
+        let (cold, _) = logits(&["--no-cache"]);
+        for milliseconds in [60, 110, 150, 190, 230] {
+            let mut child = start(&home, &["warm", "--in", &docs, "-m", &model]);
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            let _ = child.kill();
+            child.wait().unwrap();
+            if blocks_below(&home).is_empty() {
+                continue;
+            }
+            copy_store(&home, &other);
+            let (warm, told) = logits(&[]);
+            assert!(warm == cold, "killed after {milliseconds} ms: {told}");
+        }
+        home.docent(&["warm", "--in", &docs, "-m", &model]).exits(0);
+        copy_store(&home, &other);
+        let (warm, told) = logits(&[]);
+        let n_read = read.split_whitespace().count();
+        assert!(warm == cold && told.contains(&format!("cached={n_read} prefilled=4")), "{told}");
+        home.docent(&["cache", "purge", "--all"]).exits(0);
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use docent_index::Index;
-use docent_infer::{Cancel, Engine, Prefixes};
+use docent_infer::{Cancel, Engine, Prefixes, Reading};
 use docent_pack::Order;
 use docent_retrieve::Hit;
 
@@ -89,22 +89,8 @@ pub enum AskEvent {
         /// Passages found and left out.
         n_left_out: usize,
     },
-    /// What of the prompt was computed before was found; the rest is read next.
-    Found {
-        /// Tokens whose state was there.
-        cached: usize,
-        /// Tokens of the prompt.
-        total: usize,
-        /// Seconds that reading the others will take, if enough is known to say.
-        estimate_s: Option<f64>,
-    },
-    /// Part of the prompt was read.
-    Prefill {
-        /// Tokens read.
-        done: usize,
-        /// Tokens to read.
-        total: usize,
-    },
+    /// The prompt is being read.
+    Reading(Reading),
     /// A piece of the model's reasoning.
     Thinking(String),
     /// A piece of the answer.
@@ -141,7 +127,10 @@ impl Library {
         let loading = Instant::now();
         let engine = self.engine(&model, options.kv_type)?;
         let quotes = options.style.quotes(&model);
-        let prefixes = if quotes { None } else { self.prefixes(&engine) };
+        let prefixes = match quotes {
+            true => None,
+            false => self.prefixes(&engine, &mut |reading| on_event(AskEvent::Reading(reading))),
+        };
         let load_s = loading.elapsed().as_secs_f64();
         let asked = Asked {
             question,

@@ -45,7 +45,8 @@ pub use ask::{AskEvent, AskOptions, Style};
 pub use cite::Kind;
 pub use docent_index::{DocumentText, Fate, FileRecord, PathGlob, Root, RootSettings, Stats};
 pub use docent_infer::{
-    BenchFigures, BenchPlan, Cancel, Engine, Prefixes, Prompt, Session, SyncEvent, Synced, bench, mean_nll,
+    BenchFigures, BenchPlan, Cancel, Engine, Prefixes, Prompt, Reading, Session, SyncEvent, Synced, bench,
+    mean_nll,
 };
 pub use docent_ingest::{Progress, Summary};
 pub use docent_kernels::{Isa, Operation, PhaseProfile, Profile};
@@ -58,5 +59,5 @@ pub use library::{CollectionInfo, Inventory, Library, SearchMode, SearchOptions}
 pub use models::{BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
 pub use narrow::Narrow;
 pub use settings::Settings;
-pub use warm::{WarmEvent, WarmOptions, Warmed};
+pub use warm::{WarmOptions, Warmed};
 pub use watch::{WatchEvent, WatchOptions};

@@ -9,7 +9,7 @@ use docent_index::{
     DocumentText, EmbeddingSpec, Fate, FileRecord, Index, IndexError, IndexOptions, Root, RootSettings,
     Stats, Writer,
 };
-use docent_infer::{Engine, EngineOptions, Prefixes};
+use docent_infer::{Engine, EngineOptions, Prefixes, Reading};
 use docent_ingest::{IngestOptions, Progress, Summary};
 use docent_kernels::{Kernels, Profile};
 use docent_models::Store;
@@ -513,15 +513,16 @@ impl Library {
     }
 
     /// The part of the prefix store that belongs to `engine`; `None` where nothing is to be kept. The first call for a model file
-    /// reads all of it.
-    pub fn prefixes(&self, engine: &Arc<Engine>) -> Option<Prefixes> {
+    /// reads all of it and tells how far that is.
+    pub fn prefixes(&self, engine: &Arc<Engine>, on_event: &mut dyn FnMut(Reading)) -> Option<Prefixes> {
         if !self.settings.keep_prefixes {
             return None;
         }
         let mut slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Prefixes::new(self.prefix_store.clone(), engine.model());
+        let mut hashed = |done, total| on_event(Reading::Hashed { done, total });
+        let mut new = || Prefixes::new(self.prefix_store.clone(), engine.model(), &mut hashed);
         match slot.as_mut().filter(|open| Arc::ptr_eq(&open.engine, engine)) {
-            Some(open) => Some(open.prefixes.get_or_insert_with(new).clone()),
+            Some(open) => Some(open.prefixes.get_or_insert_with(&mut new).clone()),
             None => Some(new()),
         }
     }

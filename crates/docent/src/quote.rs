@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use docent_embed::Embedder;
 use docent_index::DocId;
-use docent_infer::{Cancel, Engine};
+use docent_infer::{Cancel, Engine, Reading};
 use docent_retrieve::Hit;
 
 use crate::Error;
@@ -82,7 +82,7 @@ pub(crate) fn answer(
             let n_left_out = asked.hits.len() - n_passages;
             on_event(AskEvent::Packed { prompt_tokens: total, n_passages, n_left_out });
         }
-        on_event(AskEvent::Prefill { done, total });
+        on_event(AskEvent::Reading(Reading::Prefill { done, total }));
     })?;
     let read_s = start.elapsed().as_secs_f64();
     let usage = Usage { prompt_tokens: chosen.n_tokens, ..Usage::default() };

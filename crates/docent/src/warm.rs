@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use docent_index::{Fate, FileRecord, Filter, Snapshot};
-use docent_infer::{Cancel, Engine, InferError, Prompt, SyncEvent};
+use docent_infer::{Cancel, Engine, InferError, Prompt, Reading, SyncEvent};
 use docent_lm::LmError;
 use docent_pack::Packed;
 use docent_prefix::Written;
@@ -37,27 +37,6 @@ impl Default for WarmOptions {
     fn default() -> Self {
         Self { within: Vec::new(), model: ModelChoice::Best, kv_type: KvType::F16, budget: None }
     }
-}
-
-/// What happens meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum WarmEvent {
-    /// What was kept before was found.
-    Found {
-        /// Tokens that were.
-        cached: usize,
-        /// Tokens in all.
-        total: usize,
-        /// Seconds that the others will take, if enough is known to say.
-        estimate_s: Option<f64>,
-    },
-    /// Some of the rest was read.
-    Prefill {
-        /// Tokens read.
-        done: usize,
-        /// Tokens to read.
-        total: usize,
-    },
 }
 
 /// What was read ahead.
@@ -97,11 +76,11 @@ impl Library {
         &self,
         options: &WarmOptions,
         cancel: &Cancel,
-        on_event: &mut dyn FnMut(WarmEvent),
+        on_event: &mut dyn FnMut(Reading),
     ) -> Result<Warmed, Error> {
         let started = Instant::now();
         let Ahead { engine, prompt, n_documents, files } = self.ahead(options)?;
-        let prefixes = self.prefixes(&engine);
+        let prefixes = self.prefixes(&engine, on_event);
         let owners = kept::owners(&self.settings, &prompt, &files);
         let n_tokens = prompt.documents_end;
         let prompt = Prompt {
@@ -115,11 +94,11 @@ impl Library {
             match event {
                 SyncEvent::Found { n_cached, estimate_s } => {
                     warmed.n_cached = n_cached;
-                    on_event(WarmEvent::Found { cached: n_cached, total: n_tokens, estimate_s });
+                    on_event(Reading::Found { cached: n_cached, total: n_tokens, estimate_s });
                 }
                 SyncEvent::Prefill { n_done, n_total } => {
                     warmed.n_prefilled = n_done;
-                    on_event(WarmEvent::Prefill { done: n_done, total: n_total });
+                    on_event(Reading::Prefill { done: n_done, total: n_total });
                 }
                 SyncEvent::Filled(block) => self.prefix_store.keep(block),
             }

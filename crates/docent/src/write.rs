@@ -64,10 +64,7 @@ pub(crate) fn answer(
         &plan.generation,
         cancel,
         &mut |event| match event {
-            Event::Found { cached, total, estimate_s } => {
-                on_event(AskEvent::Found { cached, total, estimate_s });
-            }
-            Event::Prefill { done, total } => on_event(AskEvent::Prefill { done, total }),
+            Event::Reading(reading) => on_event(AskEvent::Reading(reading)),
             Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
             Event::Answer(text) => on_event(AskEvent::Answer(text)),
         },

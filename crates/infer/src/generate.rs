@@ -43,9 +43,16 @@ impl Default for GenerateOptions {
     }
 }
 
-/// What happens while generating, in order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+/// How far the reading of a prompt is, in order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reading {
+    /// The model's file is read to know it by its content: once for each file.
+    Hashed {
+        /// Bytes read.
+        done: u64,
+        /// Bytes of the file.
+        total: u64,
+    },
     /// What of the prompt was computed before was found; the rest is read next.
     Found {
         /// Tokens whose state was there.
@@ -55,13 +62,20 @@ pub enum Event {
         /// Seconds that reading the others will take, if enough is known to say.
         estimate_s: Option<f64>,
     },
-    /// The prompt is being read. `total` counts the tokens that were not cached.
+    /// Part of the rest was read.
     Prefill {
         /// Tokens read.
         done: usize,
-        /// Tokens to read.
+        /// Tokens to read: those that were not cached.
         total: usize,
     },
+}
+
+/// What happens while generating, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The prompt is being read.
+    Reading(Reading),
     /// Text between `<think>` and `</think>`.
     Thinking(String),
     /// Text of the answer.
@@ -195,10 +209,11 @@ impl Generation<'_> {
                 SyncEvent::Found { n_cached, estimate_s } => {
                     writer.usage.cached_tokens = n_cached;
                     let total = prompt.tokens.len();
-                    (writer.on_event)(Event::Found { cached: n_cached, total, estimate_s });
+                    let found = Reading::Found { cached: n_cached, total, estimate_s };
+                    (writer.on_event)(Event::Reading(found));
                 }
                 SyncEvent::Prefill { n_done, n_total } => {
-                    (writer.on_event)(Event::Prefill { done: n_done, total: n_total });
+                    (writer.on_event)(Event::Reading(Reading::Prefill { done: n_done, total: n_total }));
                 }
                 SyncEvent::Filled(block) => filled.push(block),
             }

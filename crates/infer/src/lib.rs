@@ -33,7 +33,7 @@ pub use bench::{BenchFigures, BenchPlan, bench};
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineOptions};
 pub use error::InferError;
-pub use generate::{Event, Finish, GenerateOptions, Generated, Timing, Usage};
+pub use generate::{Event, Finish, GenerateOptions, Generated, Reading, Timing, Usage};
 pub use likelihood::mean_nll;
 pub use prefixes::Prefixes;
 pub use prompt::Prompt;

@@ -9,7 +9,7 @@
 //! block the convolution state is computed again from the last tokens ([`Model::cut`]).
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::UNIX_EPOCH;
 
 use docent_kernels::NUMERICS_VERSION;
@@ -47,9 +47,9 @@ pub(crate) struct Restored {
 
 impl Prefixes {
     /// The part of `store` that belongs to `model`. Hashes the whole model file, unless its hash is remembered for a file of
-    /// this path, number, length and time of change.
-    pub fn new(store: Arc<Store>, model: &Model) -> Self {
-        let weights = weights_hash(&store, model);
+    /// this path, number, length and time of change. `on_progress(n_done, n_total)` counts its bytes.
+    pub fn new(store: Arc<Store>, model: &Model, on_progress: &mut dyn FnMut(u64, u64)) -> Self {
+        let weights = weights_hash(&store, model, on_progress);
         let (config, layout, kernels) = (model.config(), model.layout(), model.kernels());
         let facts = [
             // Tokenizer, chat template, layer map and RoPE are in the file too; those that shape a state are named once more.
@@ -228,12 +228,12 @@ fn push(state: &mut State, kept: &Kept) -> Result<(), LmError> {
 }
 
 /// BLAKE3 over the BLAKE3s of the model file's pieces, remembered in the store for this very file.
-fn weights_hash(store: &Store, model: &Model) -> [u8; 32] {
+fn weights_hash(store: &Store, model: &Model, on_progress: &mut dyn FnMut(u64, u64)) -> [u8; 32] {
     let identity = identity(model.file().path());
     if let Some(known) = identity.and_then(|identity| store.recall(&identity)) {
         return known;
     }
-    let hash = hash_in_pieces(model.file().file(), model.kernels().settings().n_threads);
+    let hash = hash_in_pieces(model.file().file(), model.kernels().settings().n_threads, on_progress);
     if let Some(identity) = identity {
         store.remember(&identity, &hash);
     }
@@ -262,15 +262,26 @@ fn identity(path: &Path) -> Option<[u8; 32]> {
 }
 
 /// The same for any number of threads.
-fn hash_in_pieces(bytes: &[u8], n_threads: usize) -> [u8; 32] {
+fn hash_in_pieces(bytes: &[u8], n_threads: usize, on_progress: &mut dyn FnMut(u64, u64)) -> [u8; 32] {
     let pieces: Vec<&[u8]> = bytes.chunks(HASHED_PIECE).collect();
     let mut hashes = vec![blake3::Hash::from_bytes([0; 32]); pieces.len()];
     let share = pieces.len().div_ceil(n_threads.max(1)).max(1);
+    let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
         for (pieces, hashes) in pieces.chunks(share).zip(hashes.chunks_mut(share)) {
+            let tell = tell.clone();
             scope.spawn(move || {
-                pieces.iter().zip(hashes).for_each(|(piece, hash)| *hash = blake3::hash(piece));
+                for (piece, hash) in pieces.iter().zip(hashes) {
+                    *hash = blake3::hash(piece);
+                    let _ = tell.send(piece.len() as u64);
+                }
             });
+        }
+        drop(tell);
+        let mut n_done = 0;
+        for n_bytes in told {
+            n_done += n_bytes;
+            on_progress(n_done, bytes.len() as u64);
         }
     });
     let mut hasher = blake3::Hasher::new();
@@ -306,9 +317,12 @@ mod tests {
     #[test]
     fn a_files_hash_does_not_depend_on_the_number_of_threads() {
         let bytes: Vec<u8> = (0..3 * HASHED_PIECE + 5).map(|i| (i * i / 7) as u8).collect();
-        let one = hash_in_pieces(&bytes, 1);
-        assert_eq!(hash_in_pieces(&bytes, 3), one);
-        assert_eq!(hash_in_pieces(&bytes, 64), one);
-        assert_ne!(hash_in_pieces(&bytes[1..], 1), one);
+        let mut progress = Vec::new();
+        let one = hash_in_pieces(&bytes, 1, &mut |n_done, n_total| progress.push((n_done, n_total)));
+        let n_bytes = bytes.len() as u64;
+        assert!(progress.is_sorted() && progress.last() == Some(&(n_bytes, n_bytes)), "{progress:?}");
+        assert_eq!(hash_in_pieces(&bytes, 3, &mut |_, _| ()), one);
+        assert_eq!(hash_in_pieces(&bytes, 64, &mut |_, _| ()), one);
+        assert_ne!(hash_in_pieces(&bytes[1..], 1, &mut |_, _| ()), one);
     }
 }

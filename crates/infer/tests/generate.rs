@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use docent_infer::{
-    Cancel, Engine, EngineOptions, Event, Finish, GenerateOptions, Generated, InferError, Sampling, Session,
-    mean_nll,
+    Cancel, Engine, EngineOptions, Event, Finish, GenerateOptions, Generated, InferError, Reading, Sampling,
+    Session, mean_nll,
 };
 use docent_kernels::{KvType, Settings};
 use docent_lm::{LmError, Logits};
@@ -117,8 +117,8 @@ fn events_joined_are_the_result() {
     let mut progress = Vec::new();
     let done = engine
         .generate(&prompt, &options(40), &Cancel::new(), &mut |event| match event {
-            Event::Found { .. } => {}
-            Event::Prefill { done, total } => progress.push((done, total)),
+            Event::Reading(Reading::Prefill { done, total }) => progress.push((done, total)),
+            Event::Reading(_) => {}
             Event::Answer(part) => text.push_str(&part),
             Event::Thinking(part) => panic!("thinking {part:?}"),
         })
@@ -152,7 +152,7 @@ fn a_cancelled_prefill_keeps_what_was_read() {
     let cancel = Cancel::new();
     let cancelled = engine
         .generate_in(&mut session, &prompt, &options(5), &cancel, &mut |event| {
-            if matches!(event, Event::Prefill { done, .. } if done > 600) {
+            if matches!(event, Event::Reading(Reading::Prefill { done, .. }) if done > 600) {
                 cancel.cancel();
             }
         })

@@ -22,7 +22,7 @@ fn prefixes(engine: &Engine, dir: &Path) -> Prefixes {
     let options =
         Options { block_tokens: docent_lm::KV_BLOCK, max_bytes: Some(1 << 30), memory_bytes: 1 << 20 };
     let store = Store::open(Arc::new(DiskStorage::new(dir)), options);
-    Prefixes::new(Arc::new(store), engine.model())
+    Prefixes::new(Arc::new(store), engine.model(), &mut |_, _| ())
 }
 
 /// Tokens that all models have, without a pattern that a model could mistake for another position.

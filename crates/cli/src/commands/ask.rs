@@ -1,6 +1,6 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
-use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Status, Style, Written};
+use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Reading, Status, Style, Written};
 use serde_json::json;
 
 use super::{Context, ingest, models, profile, search};
@@ -101,14 +101,24 @@ impl<'a> Screen<'a> {
                 bar.set(0, prompt_tokens as u64, format!("reading {n_passages} passages{left_out}"));
                 self.bar = Some(bar);
             }
-            AskEvent::Found { cached, total, estimate_s } => self.found(cached, total, estimate_s),
-            AskEvent::Prefill { done, total } => {
+            AskEvent::Reading(reading) => self.read(reading),
+            AskEvent::Thinking(text) => self.thought(&text),
+            AskEvent::Answer(text) => self.answer(&text),
+        }
+    }
+
+    fn read(&mut self, reading: Reading) {
+        match reading {
+            Reading::Hashed { done, total } => {
+                let new = || Bar::new(self.context.output.shows_progress(), Unit::Bytes);
+                self.bar.get_or_insert_with(new).set(done, total, "first use of this model");
+            }
+            Reading::Found { cached, total, estimate_s } => self.found(cached, total, estimate_s),
+            Reading::Prefill { done, total } => {
                 if let Some(bar) = &self.bar {
                     bar.set(done as u64, total as u64, "reading");
                 }
             }
-            AskEvent::Thinking(text) => self.thought(&text),
-            AskEvent::Answer(text) => self.answer(&text),
         }
     }
 

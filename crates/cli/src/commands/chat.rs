@@ -90,7 +90,7 @@ fn say(
 ) -> anyhow::Result<Outcome> {
     let mut screen = Screen::new(context, false, args.model.thinking);
     let reply: Reply = conversation.say(message, context.interrupt.cancel(), &mut |event| match event {
-        ReplyEvent::Found { .. } | ReplyEvent::Prefill { .. } => (),
+        ReplyEvent::Reading(_) => (),
         ReplyEvent::Thinking(text) => screen.thought(&text),
         ReplyEvent::Answer(text) => screen.answer(&text),
     })?;

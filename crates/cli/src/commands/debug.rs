@@ -97,7 +97,7 @@ fn last_logits(
     out: &Path,
 ) -> anyhow::Result<Outcome> {
     let model = engine.model();
-    let prefixes = context.library.prefixes(engine);
+    let prefixes = context.library.prefixes(engine, &mut |_| ());
     let mut session = engine.session();
     let (mut n_cached, mut n_prefilled, mut logits) = (None, 0, Vec::new());
     for end in (chunk..ids.len()).step_by(chunk).chain([ids.len()]) {

@@ -1,6 +1,6 @@
 //! `warm`: reads a folder's packed context ahead of time.
 
-use docent::{WarmEvent, WarmOptions};
+use docent::{Reading, WarmOptions};
 use serde_json::json;
 
 use super::{Context, ingest, models, profile};
@@ -24,14 +24,17 @@ pub fn run(context: &Context, args: &WarmArgs) -> anyhow::Result<Outcome> {
         kv_type: models::kv_type(args.kv),
         budget: args.budget,
     };
+    let hashing = Bar::new(context.output.shows_progress(), Unit::Bytes);
     let bar = Bar::new(context.output.shows_progress(), Unit::Tokens);
     let warmed = context.library.warm(&options, context.interrupt.cancel(), &mut |event| match event {
-        WarmEvent::Found { cached, total, estimate_s } => {
+        Reading::Hashed { done, total } => hashing.set(done, total, "first use of this model"),
+        Reading::Found { cached, total, estimate_s } => {
+            hashing.clear();
             let to_go = estimate_s.map_or_else(String::new, |s| format!("; about {} to go", duration(s)));
             let told = format!("{} of {} tokens cached{to_go}", count(cached), count(total));
             bar.above(|| context.output.note(context.output.dim_note(&told)));
         }
-        WarmEvent::Prefill { done, total } => bar.set(done as u64, total as u64, "reading"),
+        Reading::Prefill { done, total } => bar.set(done as u64, total as u64, "reading"),
     })?;
     bar.clear();
     profile::tell(context);
