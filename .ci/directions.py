@@ -22,8 +22,8 @@ MAY_USE = {
     "docent-lm": {"docent-kernels", "docent-mapped"},
     "docent-prefix": {"docent-mapped"},
     "docent-infer": {"docent-lm", "docent-kernels", "docent-prefix"},
-    "docent-embed": {"docent-mapped"},
-    "docent-index": {"docent-mapped"},
+    "docent-embed": {"docent-kernels", "docent-mapped"},
+    "docent-index": {"docent-kernels", "docent-mapped"},
     "docent-retrieve": {"docent-index"},
     "docent-ingest": {"docent-extract", "docent-embed", "docent-index"},
     "docent": {

@@ -89,6 +89,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Remove the index; with --all the models and caches too.
     Reset(ResetArgs),
+    /// Measure how well search finds, on a test collection.
+    Eval(EvalArgs),
     /// Measure how fast models run here.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -112,6 +114,10 @@ pub struct IngestArgs {
     /// Read what .gitignore, .ignore and .docentignore exclude.
     #[arg(long)]
     pub no_ignore: bool,
+    /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
+    /// embedded again.
+    #[arg(long, value_name = "MODEL")]
+    pub embedding: Option<String>,
     /// Pull missing models without asking.
     #[arg(long, short)]
     pub yes: bool,
@@ -516,10 +522,50 @@ pub struct ResetArgs {
     pub yes: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent eval scifact                            corpus.jsonl, queries.jsonl and qrels.tsv, as BEIR has them
+  docent eval scifact --mode lexical --json | jq '.\"ndcg@10\"'")]
+pub struct EvalArgs {
+    /// The collection's folder.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Which rankings to use.
+    #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
+    pub mode: Mode,
+    /// Write the rankings to FILE, as trec_eval reads them.
+    #[arg(long, value_name = "FILE")]
+    pub run: Option<PathBuf>,
+    /// Pull a missing embedding model without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
     /// Time reading and writing of tokens at given depths of context.
     Model(BenchModelArgs),
+    /// Time the embedding of texts.
+    Embed(BenchEmbedArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchEmbedArgs {
+    /// Texts: one JSON object a line, with `text` and perhaps `title`.
+    pub texts: PathBuf,
+    /// Only the first N texts.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub limit: usize,
+    /// How often.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub reps: usize,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

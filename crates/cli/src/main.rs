@@ -61,6 +61,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Cache(command) => commands::cache::run(&Context::new(common, None)?, command),
         Command::Doctor(args) => commands::doctor::run(&Context::new(common, None)?, &args),
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
+        Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
         Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
         Command::ExtractWorker => Ok(Outcome::Done),

@@ -15,6 +15,7 @@ pub struct Bar {
 pub enum Unit {
     Bytes,
     Tokens,
+    Items,
 }
 
 impl Bar {
@@ -35,6 +36,7 @@ impl Bar {
             self.bar.set_style(match self.unit {
                 Unit::Bytes => bytes(),
                 Unit::Tokens => tokens(),
+                Unit::Items => items(),
             });
         }
         self.bar.set_position(done);
@@ -73,6 +75,10 @@ fn bytes() -> ProgressStyle {
 
 fn tokens() -> ProgressStyle {
     style("{bar:24} {human_pos:>8}/{human_len} tokens  {eta:>4} to go  {wide_msg}")
+}
+
+fn items() -> ProgressStyle {
+    style("{bar:24} {human_pos:>8}/{human_len}  {eta:>4} to go  {wide_msg}")
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -48,7 +48,7 @@ pub enum Error {
         name: String,
     },
     /// A model that cannot write answers was named for that.
-    #[error("{name} turns text into vectors and cannot answer; `docent models list` shows the ones that can")]
+    #[error("{name} does not write and cannot answer; `docent models list` shows the ones that can")]
     NotAGenerator {
         /// Its name in the catalogue.
         name: String,

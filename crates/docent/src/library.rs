@@ -228,6 +228,8 @@ impl Library {
                 writer.set_root_settings(path, settings)?;
             }
         }
+        let model = self.embedding_model()?;
+        writer.set_setting(EMBEDDING_SETTING, &model)?;
         self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
     }
 
@@ -328,7 +330,7 @@ impl Library {
                 if index.embedding()?.is_some_and(is_other) {
                     return Err(Error::OtherVectors { name: self.embedding_model()? });
                 }
-                embedder.embed(&[query])?.pop()
+                embedder.embed_queries(&[query])?.pop()
             }
         };
         let search = docent_retrieve::SearchOptions { k: options.k, filter, mode: options.mode };
@@ -470,7 +472,9 @@ impl Library {
         }
         let installed =
             self.models.installed(&name).ok_or_else(|| Error::ModelMissing { name: name.clone() })?;
-        let embedder = Arc::new(Embedder::open(&installed.dir, self.settings.n_threads)?);
+        let (query, passage) = installed.entry.prefixes;
+        let prefixes = docent_embed::Prefixes { query, passage };
+        let embedder = Arc::new(Embedder::open_with(&installed.dir, self.settings.n_threads, prefixes)?);
         *slot = Some((name, embedder.clone()));
         Ok(embedder)
     }

@@ -85,7 +85,7 @@ impl Library {
             ModelChoice::Named(name) => {
                 let located = self.models().locate(name)?;
                 match located.entry {
-                    Some(entry) if entry.kind == ModelKind::Embedding => {
+                    Some(entry) if entry.kind != ModelKind::Generation => {
                         Err(Error::NotAGenerator { name: entry.name.to_owned() })
                     }
                     Some(entry) => Ok(known(entry, located.path)),

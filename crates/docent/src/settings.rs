@@ -81,6 +81,11 @@ impl Settings {
         self.cache_dir.join("prefix")
     }
 
+    /// Where the indexes of test collections are kept.
+    pub fn evaluation_dir(&self) -> PathBuf {
+        self.cache_dir.join("eval")
+    }
+
     /// Where the models live.
     pub fn models_dir(&self) -> PathBuf {
         self.cache_dir.join("models")

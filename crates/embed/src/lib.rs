@@ -1,4 +1,5 @@
-//! Text to unit vectors: all-MiniLM-L6-v2 on candle.
+//! Text to unit vectors (all-MiniLM-L6-v2, multilingual-e5-small and others of BERT's and RoBERTa's shape), and scores of pairs
+//! of question and text ([`CrossEncoder`]), on candle.
 //!
 //! ```text
 //!     texts ──WordPiece──▶ token ids ──sorted by length, cut into batches──▶ BERT ──mean over tokens──▶ divided by its length
@@ -9,22 +10,26 @@
 //! does not reach its numbers. Each core works on a batch of its own from end to end, which beats sharing out every
 //! product (most are too small to be worth a meeting).
 //!
-//! The forward pass is written here, on candle's tensors and matrix product: candle-transformers has a BERT, and
-//! compiles a hundred other models with it.
+//! The forward pass is written here, on candle's tensors with operations of our own (`operations`): candle-transformers
+//! has a BERT, and compiles a hundred other models with it.
 
 mod bert;
-mod elementwise;
 mod error;
 mod lanes;
+mod operations;
+mod pooling;
+mod rerank;
 mod tokens;
 mod weights;
 
 pub use error::EmbedError;
+pub use rerank::CrossEncoder;
 
-use bert::Bert;
+use bert::{Bert, Sequence};
 use lanes::Lanes;
 use std::path::Path;
-use tokens::{Encoded, Tokens};
+use tokens::Tokens;
+use weights::Pooling;
 
 /// Rows of tokens in a batch, about. Large enough that a product's set-up does not show, small enough that a batch's
 /// widest intermediate (1536 numbers a row, 3 MB) stays near the core.
@@ -33,12 +38,23 @@ const BATCH_TOKENS: usize = 512;
 /// Changes whenever the same files would give other vectors: another pooling, another way to cut text.
 const VERSION: &str = "mean-pooled, unit length, v1";
 
+/// What a model wants to stand before every text. Part of the fingerprint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prefixes<'a> {
+    /// Before a question.
+    pub query: &'a str,
+    /// Before a passage that is to be found.
+    pub passage: &'a str,
+}
+
 /// A model that turns text into vectors. Opened once, used from any thread.
 pub struct Embedder {
     tokens: Tokens,
     bert: Bert,
     lanes: Lanes,
     fingerprint: String,
+    query_prefix: String,
+    passage_prefix: String,
 }
 
 impl Embedder {
@@ -49,9 +65,23 @@ impl Embedder {
     /// # Errors
     /// [`EmbedError`] naming the file that is missing, unreadable or not what a model of this kind has in it.
     pub fn open(dir: &Path, n_threads: usize) -> Result<Embedder, EmbedError> {
+        Embedder::open_with(dir, n_threads, Prefixes::default())
+    }
+
+    /// As [`open`](Embedder::open), for a model that wants prefixes.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_with(dir: &Path, n_threads: usize, prefixes: Prefixes<'_>) -> Result<Embedder, EmbedError> {
         let model = weights::open(dir)?;
         let tokens = Tokens::open(dir, model.config.max_tokens)?;
-        let fingerprint = format!("{} ({VERSION}, {} tokens)", model.hash, model.config.max_tokens);
+        let mut fingerprint = format!("{} ({VERSION}, {} tokens)", model.hash, model.config.max_tokens);
+        if model.config.pooling == Pooling::First {
+            fingerprint.push_str(" of the first token");
+        }
+        if prefixes != Prefixes::default() {
+            fingerprint.push_str(&format!(" with {:?} and {:?}", prefixes.query, prefixes.passage));
+        }
         if tokens.n_vocab() > model.config.vocab_size {
             return Err(EmbedError::malformed(
                 dir.join("tokenizer.json"),
@@ -60,29 +90,54 @@ impl Embedder {
         }
         let bert = Bert::load(model)?;
         let lanes = Lanes::new(n_threads).map_err(|e| EmbedError::Threads(e.to_string()))?;
-        Ok(Embedder { tokens, bert, lanes, fingerprint })
+        let Prefixes { query, passage } = prefixes;
+        let (query_prefix, passage_prefix) = (query.to_owned(), passage.to_owned());
+        Ok(Embedder { tokens, bert, lanes, fingerprint, query_prefix, passage_prefix })
     }
 
     /// One vector of [`dim`](Embedder::dim) numbers and length 1 for each text, in the order of the texts. Of a text
     /// longer than [`max_tokens`](Embedder::max_tokens) the beginning is read. An empty text has a vector too: that of
     /// no words.
     ///
-    /// The same text gives the same vector on the same machine whatever it is embedded with, to within the rounding of
-    /// the last bits: which of its inner loops the matrix product takes can depend on how many rows there are.
+    /// The same text gives the same vector on the same machine, bit for bit, whatever it is embedded with.
     ///
     /// # Errors
     /// [`EmbedError::Compute`] if the tensor library fails, for instance out of memory.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed_behind(&self.passage_prefix, texts)
+    }
+
+    /// The vectors of questions: as [`embed`](Embedder::embed), but for models that want questions marked as such.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn embed_queries(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed_behind(&self.query_prefix, texts)
+    }
+
+    fn embed_behind(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if prefix.is_empty() {
+            return self.embed_as_they_are(texts);
+        }
+        let texts: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
+        self.embed_as_they_are(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn embed_as_they_are(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let encoded = self.lanes.map(texts.len(), |i| self.tokens.encode(texts[i]));
-        let encoded = encoded.into_iter().collect::<Result<Vec<Encoded>, EmbedError>>()?;
+        let encoded = encoded.into_iter().collect::<Result<Vec<Sequence>, EmbedError>>()?;
         let mut order: Vec<usize> = (0..texts.len()).collect();
         // Long ones first: the batches left for the end are then the short ones, and the cores finish together.
         order.sort_by_key(|&i| std::cmp::Reverse(encoded[i].len()));
         let batches = cut(&order, &encoded);
 
-        let done = self.lanes.map(batches.len(), |b| {
-            let batch: Vec<&[u32]> = batches[b].iter().map(|&i| encoded[i].as_slice()).collect();
-            self.bert.embed(&batch)
+        let done: Vec<Result<_, EmbedError>> = self.lanes.map(batches.len(), |b| {
+            let batch: Vec<&Sequence> = batches[b].iter().map(|&i| &encoded[i]).collect();
+            let (x, spans) = self.bert.forward(&batch)?;
+            Ok(match self.bert.config().pooling {
+                Pooling::Mean => pooling::mean(&x, &spans, self.bert.dim()),
+                Pooling::First => pooling::first(&x, &spans, self.bert.dim()),
+            })
         });
         let mut vectors = vec![Vec::new(); texts.len()];
         for (batch, result) in batches.iter().zip(done) {
@@ -116,7 +171,7 @@ impl Embedder {
 }
 
 /// Cuts the texts, in `order`, into batches of about [`BATCH_TOKENS`].
-fn cut<'a>(order: &'a [usize], encoded: &[Encoded]) -> Vec<&'a [usize]> {
+fn cut<'a>(order: &'a [usize], encoded: &[Sequence]) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let (mut start, mut n_tokens) = (0, 0);
     for (at, &i) in order.iter().enumerate() {
@@ -138,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_text_is_in_exactly_one_batch() {
-        let encoded: Vec<Encoded> = (0..100).map(|i| vec![7; 2 + (i * 37) % 254]).collect();
+        let encoded: Vec<Sequence> = (0..100).map(|i| Sequence::one(vec![7; 2 + (i * 37) % 254])).collect();
         let order: Vec<usize> = (0..100).rev().collect();
         let batches = cut(&order, &encoded);
         assert!(batches.len() > 1);

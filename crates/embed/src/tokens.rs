@@ -1,12 +1,10 @@
 //! Text to token ids: the model's own WordPiece tokenizer, cut at the model's length.
 
+use crate::bert::Sequence;
 use crate::error::EmbedError;
 use std::fs;
 use std::path::Path;
 use tokenizers::Tokenizer;
-
-/// The ids of a text, with the first ([CLS]) and last ([SEP]) the model expects.
-pub(crate) type Encoded = Vec<u32>;
 
 /// Bytes of a text looked at first, per token wanted. English has some 4.5 bytes a token; a text that needs more is
 /// looked at again with more of it.
@@ -16,6 +14,8 @@ pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     first: u32,
     last: u32,
+    /// Separators between the parts of a pair: one in BERT, two in RoBERTa.
+    n_between: usize,
     max_of_text: usize,
 }
 
@@ -31,13 +31,13 @@ impl Tokens {
         // here have no padding.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| EmbedError::malformed(path.clone(), e))?;
-        let special = |name: &str| {
-            tokenizer
-                .token_to_id(name)
-                .ok_or_else(|| EmbedError::malformed(path.clone(), format!("it has no {name} token")))
+        let both = |first: &str, last: &str| tokenizer.token_to_id(first).zip(tokenizer.token_to_id(last));
+        let bert = both("[CLS]", "[SEP]").map(|ends| (ends, 1));
+        let Some(((first, last), n_between)) = bert.or_else(|| Some((both("<s>", "</s>")?, 2))) else {
+            let what = "it has neither the tokens [CLS] and [SEP] nor <s> and </s>";
+            return Err(EmbedError::malformed(path, what));
         };
-        let (first, last) = (special("[CLS]")?, special("[SEP]")?);
-        Ok(Tokens { tokenizer, first, last, max_of_text: max_tokens.saturating_sub(2) })
+        Ok(Tokens { tokenizer, first, last, n_between, max_of_text: max_tokens.saturating_sub(2) })
     }
 
     pub(crate) fn n_vocab(&self) -> usize {
@@ -49,12 +49,30 @@ impl Tokens {
     }
 
     /// The ids of the beginning of a text: at most `max_of_text`, between the first and the last.
-    pub(crate) fn encode(&self, text: &str) -> Result<Encoded, EmbedError> {
+    pub(crate) fn encode(&self, text: &str) -> Result<Sequence, EmbedError> {
         let mut ids = self.beginning(text)?;
         ids.truncate(self.max_of_text);
         ids.insert(0, self.first);
         ids.push(self.last);
-        Ok(ids)
+        Ok(Sequence::one(ids))
+    }
+
+    /// The ids of the pairs of a question and each of some texts, for a model that scores them: the question's beginning, at
+    /// most half of what the model takes, then as much of the text as there is room for.
+    pub(crate) fn encode_pairs(&self, question: &str, texts: &[&str]) -> Result<Vec<Sequence>, EmbedError> {
+        let room = (self.max_of_text + 2).saturating_sub(2 + self.n_between);
+        let mut asked = self.beginning(question)?;
+        asked.truncate(room / 2);
+        let pair = |text: &&str| {
+            let mut ids = vec![self.first];
+            ids.extend(&asked);
+            ids.extend(std::iter::repeat_n(self.last, self.n_between));
+            let second = ids.len();
+            ids.extend(self.beginning(text)?.into_iter().take(room - asked.len()));
+            ids.push(self.last);
+            Ok(Sequence { ids, second })
+        };
+        texts.iter().map(pair).collect()
     }
 
     /// The ids of enough of a text, so that a text of many megabytes costs no more than a page. The last word of a cut

@@ -1,7 +1,7 @@
 //! The model's files: what is read from them, and what is refused.
 
 use crate::error::EmbedError;
-use candle_core::{Device, Tensor};
+use docent_kernels::{LayerNorm, PackedMatrix};
 use docent_mapped::MappedFile;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -19,9 +19,22 @@ pub(crate) struct Config {
     pub vocab_size: usize,
     pub n_types: usize,
     pub n_positions: usize,
+    /// Row of the first token's position.
+    pub first_position: usize,
     pub layer_norm_eps: f32,
     /// Tokens the model takes, the first and the last included.
     pub max_tokens: usize,
+    /// How a text's vector is made of its tokens'.
+    pub pooling: Pooling,
+}
+
+/// From hidden states of tokens to one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    /// Their mean.
+    Mean,
+    /// That of the first token.
+    First,
 }
 
 /// A model's files, checked as far as can be done without its tensors.
@@ -45,6 +58,8 @@ struct BertConfig {
     layer_norm_eps: f32,
     hidden_act: String,
     model_type: String,
+    #[serde(default)]
+    pad_token_id: usize,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +103,13 @@ fn read_config(dir: &Path) -> Result<Config, EmbedError> {
     let path = dir.join("config.json");
     let bert: BertConfig = parse(&path)?;
     let refuse = |reason: String| Err(EmbedError::malformed(path.clone(), reason));
-    if bert.model_type != "bert" || bert.hidden_act != "gelu" {
+    // RoBERTa's positions begin behind that of padding: a relic of fairseq.
+    let first_position = match bert.model_type.as_str() {
+        "bert" => 0,
+        "roberta" | "xlm-roberta" => bert.pad_token_id.saturating_add(1),
+        _ => usize::MAX,
+    };
+    if first_position == usize::MAX || bert.hidden_act != "gelu" {
         return refuse(format!("`{}` with `{}` is not supported", bert.model_type, bert.hidden_act));
     }
     let (hidden, heads) = (bert.hidden_size, bert.num_attention_heads);
@@ -99,7 +120,8 @@ fn read_config(dir: &Path) -> Result<Config, EmbedError> {
         && (1..=256).contains(&bert.num_hidden_layers)
         && (1..=65_536).contains(&bert.intermediate_size)
         && (1..=16).contains(&bert.type_vocab_size)
-        && (3..=65_536).contains(&bert.max_position_embeddings);
+        && (3..=65_536).contains(&bert.max_position_embeddings)
+        && first_position + 3 <= bert.max_position_embeddings;
     if !sane {
         return refuse("its sizes make no sense".to_owned());
     }
@@ -107,23 +129,13 @@ fn read_config(dir: &Path) -> Result<Config, EmbedError> {
     let max_tokens = if sentence.exists() {
         parse::<SentenceConfig>(&sentence)?.max_seq_length
     } else {
-        bert.max_position_embeddings
+        bert.max_position_embeddings - first_position
     };
-    if !(3..=bert.max_position_embeddings).contains(&max_tokens) {
+    if !(3..=bert.max_position_embeddings - first_position).contains(&max_tokens) {
         return Err(EmbedError::malformed(
             sentence,
             format!("a length of {max_tokens} tokens is not possible"),
         ));
-    }
-    let pooling = dir.join("1_Pooling").join("config.json");
-    if pooling.exists() {
-        let mode: PoolingConfig = parse(&pooling)?;
-        let other = mode.pooling_mode_cls_token
-            || mode.pooling_mode_max_tokens
-            || mode.pooling_mode_mean_sqrt_len_tokens;
-        if !mode.pooling_mode_mean_tokens || other {
-            return Err(EmbedError::malformed(pooling, "only the mean over all tokens is supported"));
-        }
     }
     Ok(Config {
         hidden_size: hidden,
@@ -133,9 +145,28 @@ fn read_config(dir: &Path) -> Result<Config, EmbedError> {
         vocab_size: bert.vocab_size,
         n_types: bert.type_vocab_size,
         n_positions: bert.max_position_embeddings,
+        first_position,
         layer_norm_eps: bert.layer_norm_eps,
         max_tokens,
+        pooling: read_pooling(dir)?,
     })
+}
+
+fn read_pooling(dir: &Path) -> Result<Pooling, EmbedError> {
+    let path = dir.join("1_Pooling").join("config.json");
+    if !path.exists() {
+        return Ok(Pooling::Mean);
+    }
+    let mode: PoolingConfig = parse(&path)?;
+    let other = mode.pooling_mode_max_tokens || mode.pooling_mode_mean_sqrt_len_tokens;
+    match (mode.pooling_mode_mean_tokens, mode.pooling_mode_cls_token) {
+        (true, false) if !other => Ok(Pooling::Mean),
+        (false, true) if !other => Ok(Pooling::First),
+        _ => {
+            let what = "only the mean over all tokens and the first token alone are supported";
+            Err(EmbedError::malformed(path, what))
+        }
+    }
 }
 
 /// The tensors of `model.safetensors`, by name, with their shapes checked.
@@ -157,11 +188,12 @@ impl<'a> Tensors<'a> {
         Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
     }
 
-    /// Where an f32 tensor's bytes (little-endian) lie in the file. Some files prefix every name with `bert.`.
+    /// Where an f32 tensor's bytes (little-endian) lie in the file. Some files prefix every name with `bert.` or `roberta.`.
     pub(crate) fn place(&self, name: &str, shape: &[usize]) -> Result<Range<usize>, EmbedError> {
         let wrong = |reason: String| EmbedError::malformed(self.path.to_owned(), reason);
         let view = (self.all.tensor(name))
             .or_else(|_| self.all.tensor(&format!("bert.{name}")))
+            .or_else(|_| self.all.tensor(&format!("roberta.{name}")))
             .map_err(|_| wrong(format!("it has no tensor {name}")))?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
             let found = format!("{:?} {:?}", view.dtype(), view.shape());
@@ -171,13 +203,42 @@ impl<'a> Tensors<'a> {
         Ok(start..start + view.data().len())
     }
 
-    /// The transpose of a linear layer's matrix, or of several stacked: (n_in, n_out of all), as a product from the
-    /// left wants it. `names` are matrices (n_out, n_in).
-    pub(crate) fn linear(&self, names: &[String], n_out: usize, n_in: usize) -> Result<Tensor, EmbedError> {
-        let mut stacked = Vec::with_capacity(names.len() * n_out * n_in);
+    /// A linear layer (n_in to n_out), or several with the same input as one. `names` have a `.weight` (n_out, n_in) and a
+    /// `.bias` (n_out) each.
+    pub(crate) fn linear(
+        &self,
+        names: &[String],
+        n_out: usize,
+        n_in: usize,
+    ) -> Result<PackedMatrix, EmbedError> {
+        let mut weights = Vec::with_capacity(names.len() * n_out * n_in);
+        let mut bias = Vec::with_capacity(names.len() * n_out);
         for name in names {
-            stacked.extend(self.floats(name, &[n_out, n_in])?);
+            weights.extend(self.floats(&format!("{name}.weight"), &[n_out, n_in])?);
+            bias.extend(self.floats(&format!("{name}.bias"), &[n_out])?);
         }
-        Ok(Tensor::from_vec(stacked, (names.len() * n_out, n_in), &Device::Cpu)?.t()?)
+        Ok(PackedMatrix::new(&weights, &bias, n_in))
+    }
+
+    /// A layer norm of rows of `n`.
+    pub(crate) fn norm(&self, name: &str, n: usize, eps: f32) -> Result<Norm, EmbedError> {
+        Ok(Norm {
+            weight: self.floats(&format!("{name}.weight"), &[n])?,
+            bias: self.floats(&format!("{name}.bias"), &[n])?,
+            eps,
+        })
+    }
+}
+
+/// Weights of a layer norm.
+pub(crate) struct Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    eps: f32,
+}
+
+impl Norm {
+    pub(crate) fn view(&self) -> LayerNorm<'_> {
+        LayerNorm { weight: &self.weight, bias: &self.bias, eps: self.eps }
     }
 }

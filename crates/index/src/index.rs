@@ -12,7 +12,7 @@ use crate::docset::DocSet;
 use crate::error::{IndexError, Result};
 use crate::postings::{self, PostingsReader};
 use crate::types::{Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, FileRecord, Filter, Root, Stats};
-use crate::vectors::{self, VectorFiles};
+use crate::vectors::{self, Among, VectorFiles};
 use crate::writer::Writer;
 
 /// How often a reader begins again when a writer's commits outrun it.
@@ -412,7 +412,7 @@ impl Snapshot<'_> {
     }
 
     /// The `k` passages whose vectors have the greatest dot product with `query` (the cosine, as all are unit
-    /// vectors), best first. Exact. Empty if the index has no vectors.
+    /// vectors), best first. Products are exact. Empty if the index has no vectors.
     ///
     /// # Errors
     /// `Dimension` if `query` is not as long as the stored vectors; if a store cannot be read.
@@ -424,7 +424,8 @@ impl Snapshot<'_> {
         }
         let Some(allowed) = self.allowed(filter)? else { return Ok(Vec::new()) };
         let n_threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let found = files.search(query, &self.stores.dead_rows, allowed.as_ref(), k, n_threads);
+        let among = Among { dead: &self.stores.dead_rows, allowed: allowed.as_ref() };
+        let found = files.search(query, among, k, n_threads);
         Ok(found.into_iter().map(|(chunk, score)| (ChunkId(chunk), score)).collect())
     }
 

@@ -36,7 +36,7 @@ pub use chunk::{Chunk, ChunkOptions, approximate_tokens, chunk, embedding_text};
 pub use difference::{Difference, difference};
 pub use embed::Embed;
 pub use error::IngestError;
-pub use language::language;
+pub use language::{language, of_text as language_of_text};
 pub use report::{IngestOptions, Progress, Summary};
 pub use walk::{IGNORE_FILE, WalkOptions, Walked, walk};
 pub use watch::{Watcher, Woken};

@@ -16,12 +16,14 @@
 //! arch/plain  the definition of every kernel       arch/*     the same for an instruction set
 //! pool        worker threads                    profile    where the time goes
 //! buffer      aligned floats
+//! dense       f32 layers of encoders, on the calling thread
 //! ```
 
 mod activation;
 mod arch;
 mod attention;
 mod buffer;
+mod dense;
 mod error;
 mod experts;
 mod format;
@@ -39,6 +41,7 @@ mod tile;
 pub use arch::Isa;
 pub use attention::AttentionShape;
 pub use buffer::Buffer;
+pub use dense::{Activation, AttentionScratch, Dense, LayerNorm, PackedMatrix};
 pub use error::KernelError;
 pub use format::{BlockFormat, ExpertMatrix, Matrix};
 pub use kernels::{Kernels, NUMERICS_VERSION, Numerics, Settings};

@@ -12,6 +12,8 @@ pub enum ModelKind {
     Generation,
     /// Turns text into vectors: a folder in the layout of sentence-transformers.
     Embedding,
+    /// Scores pairs of question and text: a folder in the same layout.
+    Reranking,
 }
 
 /// One file of a model.
@@ -95,6 +97,8 @@ pub struct ModelEntry {
     pub evidence_budget: usize,
     /// The recommended sampling; greedy for an embedding model, where it means nothing.
     pub sampling: Sampling,
+    /// What an embedding model wants to stand before every question and before every passage; empty for most.
+    pub prefixes: (&'static str, &'static str),
     /// Memory it needs to run well, in bytes: the weights, the KV cache at `evidence_budget`, and buffers.
     pub memory: u64,
 }
@@ -117,7 +121,7 @@ const APACHE: &str = "https://www.apache.org/licenses/LICENSE-2.0";
 
 const MIB: u64 = 1 << 20;
 
-static CATALOGUE: [ModelEntry; 4] = [
+static CATALOGUE: [ModelEntry; 6] = [
     // Sampling: the model card. The hub's revision is the one whose tokenizer was fixed for tool calls.
     ModelEntry {
         name: "lfm2.5-8b-a1b",
@@ -143,6 +147,7 @@ static CATALOGUE: [ModelEntry; 4] = [
         context_length: 128_000,
         evidence_budget: 16_000,
         sampling: Sampling { temperature: 0.2, top_k: 80, top_p: 1.0, repetition_penalty: 1.05 },
+        prefixes: ("", ""),
         memory: 5_800 * MIB, // 4.8 GiB of weights, 12 KiB of KV a token
     },
     // Sampling: `generation_config.json` of Qwen/Qwen2.5-Coder-0.5B-Instruct.
@@ -165,6 +170,7 @@ static CATALOGUE: [ModelEntry; 4] = [
         context_length: 32_768,
         evidence_budget: 3_000,
         sampling: Sampling { temperature: 0.7, top_k: 20, top_p: 0.8, repetition_penalty: 1.1 },
+        prefixes: ("", ""),
         memory: 900 * MIB,
     },
     // Sampling: the model card of HuggingFaceTB/SmolLM2-135M-Instruct. The package's own description names the hub's
@@ -188,6 +194,7 @@ static CATALOGUE: [ModelEntry; 4] = [
         context_length: 8_192,
         evidence_budget: 1_500,
         sampling: Sampling { temperature: 0.2, top_k: 0, top_p: 0.9, repetition_penalty: 1.0 },
+        prefixes: ("", ""),
         memory: 300 * MIB,
     },
     // The package is under MIT; the files in it are the hub's, byte for byte, and keep their own licence.
@@ -236,6 +243,86 @@ static CATALOGUE: [ModelEntry; 4] = [
         context_length: 256,
         evidence_budget: 0,
         sampling: GREEDY,
+        prefixes: ("", ""),
+        memory: 300 * MIB,
+    },
+    // Sizes and sums: the hub's own, as several projects that pin the same files have them. The model card asks for the
+    // prefixes.
+    ModelEntry {
+        name: "multilingual-e5-small",
+        kind: ModelKind::Embedding,
+        description: "multilingual-e5-small: vectors of 384 numbers for some hundred languages; half as fast",
+        files: &[
+            ModelFile {
+                name: "model.safetensors",
+                bytes: 470_641_600,
+                sha256: "1a55775f53449dac10a2bcbc312469fac40b96d53198c407081a831f81c98477",
+                package_member: None,
+            },
+            ModelFile {
+                name: "tokenizer.json",
+                bytes: 17_082_730,
+                sha256: "0b44a9d7b51c3c62626640cda0e2c2f70fdacdc25bbbd68038369d14ebdf4c39",
+                package_member: None,
+            },
+            ModelFile {
+                name: "config.json",
+                bytes: 655,
+                sha256: "69137736cab8b8903a07fe8afaafdda25aac55415a12a55d1bffa9f581abf959",
+                package_member: None,
+            },
+        ],
+        licence: Licence {
+            name: "MIT",
+            url: "https://huggingface.co/intfloat/multilingual-e5-small",
+            notice: "Free to use, also commercially.",
+        },
+        hub: HubSource {
+            repository: "intfloat/multilingual-e5-small",
+            revision: "614241f622f53c4eeff9890bdc4f31cfecc418b3",
+        },
+        package: None,
+        context_length: 512,
+        evidence_budget: 0,
+        sampling: GREEDY,
+        prefixes: ("query: ", "passage: "),
+        memory: 300 * MIB,
+    },
+    // Sizes and sums: as above.
+    ModelEntry {
+        name: "ms-marco-minilm-l6-v2",
+        kind: ModelKind::Reranking,
+        description: "ms-marco-MiniLM-L6-v2: reads question and passage together and puts the best first; English",
+        files: &[
+            ModelFile {
+                name: "model.safetensors",
+                bytes: 90_870_598,
+                sha256: "821d1aa69520101d6e0737f78a042ae25b19e5cb9160701909d10434f4aeb0ae",
+                package_member: None,
+            },
+            ModelFile {
+                name: "tokenizer.json",
+                bytes: 711_396,
+                sha256: "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
+                package_member: None,
+            },
+            ModelFile {
+                name: "config.json",
+                bytes: 794,
+                sha256: "380e02c93f431831be65d99a4e7e5f67c133985bf2e77d9d4eba46847190bacc",
+                package_member: None,
+            },
+        ],
+        licence: Licence { name: "Apache-2.0", url: APACHE, notice: "Free to use, also commercially." },
+        hub: HubSource {
+            repository: "cross-encoder/ms-marco-MiniLM-L6-v2",
+            revision: "c5ee24cb16019beea0893ab7796b1df96625c6b8",
+        },
+        package: None,
+        context_length: 512,
+        evidence_budget: 0,
+        sampling: GREEDY,
+        prefixes: ("", ""),
         memory: 300 * MIB,
     },
 ];

@@ -142,7 +142,7 @@ impl Store {
                     .ok_or_else(|| StoreError::NotPulled { name: entry.name.to_owned() })?;
                 let path = match entry.kind {
                     ModelKind::Generation => installed.weights().to_owned(),
-                    ModelKind::Embedding => installed.dir,
+                    ModelKind::Embedding | ModelKind::Reranking => installed.dir,
                 };
                 return Ok(Located { entry: Some(entry), path });
             }

@@ -46,7 +46,7 @@ pub fn model(name: &str) -> PathBuf {
     let installed = installed(name);
     match installed.entry.kind {
         crate::ModelKind::Generation => installed.weights().to_owned(),
-        crate::ModelKind::Embedding => installed.dir,
+        crate::ModelKind::Embedding | crate::ModelKind::Reranking => installed.dir,
     }
 }
 

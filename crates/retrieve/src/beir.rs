@@ -61,7 +61,12 @@ impl Collection {
         let documents = read_lines(&dir.join("corpus.jsonl"))?;
         let queries: Vec<Query> = read_lines(&dir.join("queries.jsonl"))?;
         let judgements = read_judgements(&dir.join("qrels.tsv"))?;
-        let queries = queries.into_iter().filter(|query| judgements.contains_key(&query.id)).collect();
+        let queries: Vec<Query> =
+            queries.into_iter().filter(|query| judgements.contains_key(&query.id)).collect();
+        if queries.is_empty() {
+            let what = "no query of queries.jsonl is judged here".to_owned();
+            return Err(RetrieveError::Collection { path: dir.join("qrels.tsv"), what });
+        }
         Ok(Collection { documents, queries, judgements })
     }
 }
@@ -137,6 +142,14 @@ mod tests {
         assert_eq!(collection.documents[1].full_text(), "y");
         assert_eq!(collection.queries.len(), 1);
         assert_eq!(collection.judgements["1"]["a"], 1.0);
+    }
+
+    #[test]
+    fn judgements_of_other_queries_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "query-id\tcorpus-id\tscore\n77\ta\t1\n");
+        let message = Collection::read(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("no query") && message.contains("qrels.tsv"), "{message}");
     }
 
     #[test]

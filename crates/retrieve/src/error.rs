@@ -22,6 +22,14 @@ pub enum RetrieveError {
         /// What is wrong with it.
         what: String,
     },
+    /// A file of an evaluation cannot be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The caller's embedding function failed.
     #[error("embedding failed: {0}")]
     Embedding(String),

@@ -1,23 +1,27 @@
 //! Measures a search mode on a test collection.
 //!
-//! The collection becomes an ordinary index, one passage a document, in a folder of the caller's; a second run finds
-//! it there, recognises every document by its content, and embeds nothing again.
+//! The collection becomes an ordinary index, one passage a document, in a folder of the caller's, and every question goes
+//! through the same ranking as a search. A second run finds the index there, recognises every document by its content, and
+//! embeds nothing again; the questions' vectors are kept beside it (`query_vectors`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use docent_index::{EmbeddingSpec, FileStat, Index, IndexOptions, NewChunk, NewDocument, Writer};
+use docent_index::{EmbeddingSpec, FileStat, Filter, Index, IndexOptions, NewChunk, NewDocument, Writer};
 
 use crate::beir::{Collection, Document};
 use crate::error::{Result, RetrieveError};
 use crate::metrics::{self, Means};
+use crate::query_vectors::QueryVectors;
 use crate::search::{self, Mode, SearchOptions};
 
 /// Documents embedded and committed at a time: what a killed run loses at most.
 const BATCH: usize = 256;
 /// Places of a ranking that are judged.
 const DEPTH: usize = 100;
+/// Name of the questions' vectors in the index's folder.
+const QUERY_VECTORS: &str = "queries.vectors";
 
 /// Texts to unit vectors, in order. An error is the model's own words.
 pub type EmbedTexts<'a> = dyn Fn(&[&str]) -> std::result::Result<Vec<Vec<f32>>, String> + 'a;
@@ -26,8 +30,27 @@ pub type EmbedTexts<'a> = dyn Fn(&[&str]) -> std::result::Result<Vec<Vec<f32>>, 
 pub struct Embedding<'a> {
     /// Fingerprint and length of the vectors.
     pub spec: EmbeddingSpec,
-    /// Makes the vectors.
+    /// Makes the vectors of documents.
     pub embed: &'a EmbedTexts<'a>,
+    /// Makes the vectors of questions.
+    pub embed_queries: &'a EmbedTexts<'a>,
+}
+
+/// The language of a text, if it can be told.
+pub type LanguageOf<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// What is measured, and with what.
+pub struct Evaluation<'a> {
+    /// The collection.
+    pub collection: &'a Collection,
+    /// The folder of the collection's index; made if it is not there.
+    pub index_dir: &'a Path,
+    /// How texts are embedded; not needed for [`Mode::Lexical`].
+    pub embedding: Option<&'a Embedding<'a>>,
+    /// Decides stemming and stop words, as in any index.
+    pub language: &'a LanguageOf<'a>,
+    /// Which lists are asked.
+    pub mode: Mode,
 }
 
 /// What is being done.
@@ -35,6 +58,8 @@ pub struct Embedding<'a> {
 pub enum Progress {
     /// So many of so many documents are indexed.
     Indexed(usize, usize),
+    /// So many of so many questions are embedded.
+    Embedded(usize, usize),
     /// So many of so many queries are answered.
     Answered(usize, usize),
 }
@@ -50,30 +75,29 @@ pub struct Report {
     pub means: Means,
     /// Milliseconds of a search without the embedding of the question: median and 99th percentile.
     pub latency_ms: (f64, f64),
+    /// Each question's ranking, best first: document and score. In the collection's order.
+    pub rankings: Vec<(String, Vec<(String, f32)>)>,
 }
 
-/// Measures `mode` on the collection, with the index in the folder `index_dir`.
+/// Measures.
 ///
 /// # Errors
 /// `Cancelled` if `progress` returns false; otherwise what index and embedding give.
-pub fn evaluate(
-    collection: &Collection,
-    index_dir: &Path,
-    embedding: Option<&Embedding<'_>>,
-    mode: Mode,
-    progress: &mut dyn FnMut(Progress) -> bool,
-) -> Result<Report> {
+pub fn evaluate(evaluation: &Evaluation<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Report> {
+    let Evaluation { collection, index_dir, embedding, mode, .. } = *evaluation;
     let index = Index::open(index_dir, &IndexOptions { read_only: false })?;
-    build(collection, &index, embedding, progress)?;
+    build(evaluation, &index, progress)?;
     let names: HashMap<PathBuf, &str> =
         collection.documents.iter().map(|document| (path_of(&document.id), document.id.as_str())).collect();
     let options = SearchOptions { k: DEPTH, mode, ..SearchOptions::default() };
     let vectors = match embedding {
-        Some(embedding) if mode != Mode::Lexical => embed_queries(collection, embedding)?,
+        Some(embedding) if mode != Mode::Lexical => {
+            embed_queries(collection, embedding, index_dir, progress)?
+        }
         _ => Vec::new(),
     };
-    let mut rankings = HashMap::new();
-    let mut times = Vec::new();
+    let mut rankings = Vec::with_capacity(collection.queries.len());
+    let mut times = Vec::with_capacity(collection.queries.len());
     for (i, query) in collection.queries.iter().enumerate() {
         let start = Instant::now();
         let snapshot = index.snapshot()?;
@@ -83,33 +107,36 @@ pub fn evaluate(
         let mut documents = Vec::new();
         for fused in ranking.into_iter().take(DEPTH) {
             let path = snapshot.chunk(docent_index::ChunkId(fused.id))?.path;
-            documents.extend(names.get(&path).map(|id| (*id).to_owned()));
+            documents.extend(names.get(&path).map(|id| ((*id).to_owned(), fused.score)));
         }
-        rankings.insert(query.id.clone(), documents);
+        rankings.push((query.id.clone(), documents));
         if !progress(Progress::Answered(i + 1, collection.queries.len())) {
             return Err(RetrieveError::Cancelled);
         }
     }
-    let judged: BTreeMap<_, _> = collection.judgements.clone();
+    let ids = |ranking: &[(String, f32)]| ranking.iter().map(|(id, _)| id.clone()).collect();
+    let by_query = rankings.iter().map(|(query, ranking)| (query.clone(), ids(ranking))).collect();
     times.sort_by(f64::total_cmp);
     let percentile =
         |p: usize| times.get((times.len() * p / 100).min(times.len().saturating_sub(1))).copied();
     Ok(Report {
         n_documents: collection.documents.len(),
         n_queries: collection.queries.len(),
-        means: metrics::means(&judged, &rankings),
+        means: metrics::means(&collection.judgements, &by_query),
         latency_ms: (percentile(50).unwrap_or(0.0), percentile(99).unwrap_or(0.0)),
+        rankings,
     })
 }
 
 /// Brings the index to the collection's content.
 fn build(
-    collection: &Collection,
+    evaluation: &Evaluation<'_>,
     index: &Index,
-    embedding: Option<&Embedding<'_>>,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<()> {
+    let Evaluation { collection, embedding, language, .. } = *evaluation;
     let mut writer = index.writer(embedding.map(|embedding| embedding.spec.clone()))?;
+    remove_others(&mut writer, collection)?;
     let n_documents = collection.documents.len();
     for (batch, documents) in collection.documents.chunks(BATCH).enumerate() {
         let mut missing = Vec::new();
@@ -131,11 +158,23 @@ fn build(
         };
         let mut vectors = vectors.into_iter();
         for (document, text) in missing.into_iter().zip(texts) {
-            writer.put_document(new_document(document, text, vectors.next().into_iter().collect()))?;
+            let vectors = vectors.next().into_iter().collect();
+            writer.put_document(new_document(document, text, language, vectors))?;
         }
         writer.commit()?;
         if !progress(Progress::Indexed(n_documents.min((batch + 1) * BATCH), n_documents)) {
             return Err(RetrieveError::Cancelled);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what the collection had when it was last measured and has no more.
+fn remove_others(writer: &mut Writer, collection: &Collection) -> Result<()> {
+    let paths: HashSet<PathBuf> = collection.documents.iter().map(|document| path_of(&document.id)).collect();
+    for record in writer.files(&Filter::default())? {
+        if !paths.contains(&record.stat.path) {
+            writer.remove(record.id)?;
         }
     }
     Ok(())
@@ -148,7 +187,12 @@ fn has_vector(writer: &Writer, doc: Option<docent_index::DocId>) -> Result<bool>
     })
 }
 
-fn new_document(document: &Document, text: String, vectors: Vec<Vec<f32>>) -> NewDocument {
+fn new_document(
+    document: &Document,
+    text: String,
+    language: &LanguageOf<'_>,
+    vectors: Vec<Vec<f32>>,
+) -> NewDocument {
     let n_lines = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
     let chunk = NewChunk {
         span: 0..text.len(),
@@ -162,8 +206,7 @@ fn new_document(document: &Document, text: String, vectors: Vec<Vec<f32>>) -> Ne
         hash: hash_of(document),
         format: "text".to_owned(),
         title: None,
-        // The collections are English or have scripts that no stemmer touches.
-        language: Some("en".to_owned()),
+        language: language(&text),
         chunks: vec![chunk],
         text,
         same_as_file: false,
@@ -181,13 +224,30 @@ fn hash_of(document: &Document) -> [u8; 32] {
     *blake3::hash(document.full_text().as_bytes()).as_bytes()
 }
 
-fn embed_queries(collection: &Collection, embedding: &Embedding<'_>) -> Result<Vec<Vec<f32>>> {
-    let texts: Vec<&str> = collection.queries.iter().map(|query| query.text.as_str()).collect();
-    let mut vectors = Vec::with_capacity(texts.len());
-    for batch in texts.chunks(BATCH) {
-        vectors.extend((embedding.embed)(batch).map_err(RetrieveError::Embedding)?);
+/// The questions' vectors, those known from an earlier run from there.
+fn embed_queries(
+    collection: &Collection,
+    embedding: &Embedding<'_>,
+    index_dir: &Path,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Vec<Vec<f32>>> {
+    let path = index_dir.join(QUERY_VECTORS);
+    let mut known = QueryVectors::read(&path, &embedding.spec);
+    let mut missing: Vec<&str> = collection.queries.iter().map(|query| query.text.as_str()).collect();
+    missing.retain(|text| known.get(text).is_none());
+    let n_missing = missing.len();
+    for (i, batch) in missing.chunks(BATCH).enumerate() {
+        let vectors = (embedding.embed_queries)(batch).map_err(RetrieveError::Embedding)?;
+        batch.iter().zip(vectors).for_each(|(text, vector)| known.insert(text, vector));
+        if !progress(Progress::Embedded(n_missing.min((i + 1) * BATCH), n_missing)) {
+            known.write(&path)?;
+            return Err(RetrieveError::Cancelled);
+        }
     }
-    Ok(vectors)
+    if n_missing > 0 {
+        known.write(&path)?;
+    }
+    Ok(collection.queries.iter().map(|query| known.get(&query.text).unwrap_or_default().to_vec()).collect())
 }
 
 #[cfg(test)]
@@ -195,6 +255,7 @@ mod tests {
     use super::*;
     use crate::beir::Query;
     use crate::metrics::Judgements;
+    use std::collections::BTreeMap;
 
     fn collection() -> Collection {
         let document =
@@ -212,27 +273,59 @@ mod tests {
         }
     }
 
+    fn english(_: &str) -> Option<String> {
+        Some("en".to_owned())
+    }
+
+    fn run(
+        dir: &Path,
+        collection: &Collection,
+        embedding: Option<&Embedding<'_>>,
+        mode: Mode,
+    ) -> Result<Report> {
+        evaluate(&Evaluation { collection, index_dir: dir, embedding, language: &english, mode }, &mut |_| {
+            true
+        })
+    }
+
     #[test]
-    fn a_second_run_embeds_no_document_again() {
+    fn a_second_run_embeds_nothing_again_and_a_change_only_what_changed() {
         let dir = tempfile::tempdir().unwrap();
         let n_embedded = std::cell::Cell::new(0);
         let embed = |texts: &[&str]| {
             n_embedded.set(n_embedded.get() + texts.len());
             Ok(texts.iter().map(|text| vec![text.len() as f32, 1.0]).collect())
         };
-        let embedding =
-            Embedding { spec: EmbeddingSpec { fingerprint: "length".into(), dim: 2 }, embed: &embed };
-        for expected in [3 + 2, 2] {
+        let spec = EmbeddingSpec { fingerprint: "length".into(), dim: 2 };
+        let embedding = Embedding { spec, embed: &embed, embed_queries: &embed };
+        let mut collection = collection();
+        for expected in [3 + 2, 0] {
             n_embedded.set(0);
-            evaluate(&collection(), dir.path(), Some(&embedding), Mode::Hybrid, &mut |_| true).unwrap();
+            run(dir.path(), &collection, Some(&embedding), Mode::Hybrid).unwrap();
             assert_eq!(n_embedded.get(), expected);
         }
+        collection.documents[1].text.push_str(" and rafts");
+        collection.queries[0].text.push('?');
+        n_embedded.set(0);
+        run(dir.path(), &collection, Some(&embedding), Mode::Hybrid).unwrap();
+        assert_eq!(n_embedded.get(), 2);
+    }
+
+    #[test]
+    fn documents_that_left_the_collection_are_found_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut collection = collection();
+        run(dir.path(), &collection, None, Mode::Lexical).unwrap();
+        collection.documents.remove(0);
+        let report = run(dir.path(), &collection, None, Mode::Lexical).unwrap();
+        assert!(report.rankings[0].1.is_empty(), "{:?}", report.rankings);
+        assert_eq!(report.rankings[1].1[0].0, "b");
     }
 
     #[test]
     fn a_perfect_search_scores_one() {
         let dir = tempfile::tempdir().unwrap();
-        let report = evaluate(&collection(), dir.path(), None, Mode::Lexical, &mut |_| true).unwrap();
+        let report = run(dir.path(), &collection(), None, Mode::Lexical).unwrap();
         assert_eq!(report.means, Means { ndcg_at_10: 1.0, recall_at_100: 1.0, mrr_at_10: 1.0 });
         assert_eq!((report.n_documents, report.n_queries), (3, 2));
     }

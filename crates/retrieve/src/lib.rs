@@ -11,6 +11,7 @@ mod error;
 pub mod evaluation;
 pub mod fusion;
 pub mod metrics;
+mod query_vectors;
 mod search;
 pub mod variety;
 

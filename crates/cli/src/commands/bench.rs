@@ -13,6 +13,7 @@ use crate::memory;
 pub fn run(context: &Context, command: BenchCommand) -> anyhow::Result<Outcome> {
     match command {
         BenchCommand::Model(args) => model(context, &args),
+        BenchCommand::Embed(args) => super::bench_embed::run(context, &args),
     }
 }
 

@@ -2,11 +2,13 @@
 
 pub mod ask;
 pub mod bench;
+pub mod bench_embed;
 pub mod cache;
 pub mod chat;
 pub mod collections;
 pub mod debug;
 pub mod doctor;
+pub mod eval;
 pub mod ingest;
 pub mod inspect;
 pub mod library;

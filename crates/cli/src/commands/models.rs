@@ -64,7 +64,7 @@ fn list(context: &Context, json: bool) -> anyhow::Result<Outcome> {
 fn as_json(entry: &ModelEntry, dir: Option<&std::path::Path>) -> serde_json::Value {
     json!({
         "name": entry.name,
-        "kind": match entry.kind { ModelKind::Generation => "generation", ModelKind::Embedding => "embedding" },
+        "kind": match entry.kind { ModelKind::Generation => "generation", ModelKind::Embedding => "embedding", ModelKind::Reranking => "reranking" },
         "installed": dir.is_some(), "path": dir, "bytes": entry.bytes(), "licence": entry.licence.name,
         "context_length": entry.context_length, "description": entry.description,
     })

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! - Scripts written without spaces (Chinese, Japanese, Korean, Thai, ...) give one term for every two neighbouring
-//!   characters, with positions, and one for a run's last character alone. On Japanese passages that finds .93
-//!   nDCG@10 where splitting on white space finds .25.
+//!   characters, with positions, and one for a run's last character alone. Han characters, which are words or parts of
+//!   words with a meaning of their own, are terms by themselves as well. nDCG@10 on Japanese passages: split on white
+//!   space .25, bigrams .925, with the Han characters .933.
 //! - `getUserName` and `get_user_name` give `get`, `user`, `name` at three positions and `getusername` beside the
 //!   first, so that the identifier, its parts and a phrase of its parts are all found.
 //! - A word with accents gives a second term without them at the same position.
@@ -35,6 +36,10 @@ const MAX_TERM_BYTES: usize = 128;
 /// Marks (as `position_length`) the last character of a longer run, which the bigram before it covers: documents
 /// need it as a term, queries do not.
 pub(crate) const COVERED: usize = 2;
+
+/// Marks (as `position_length`) a Han character by itself, beside the bigram that begins with it: no alternative to the
+/// bigram but a word of its own.
+pub(crate) const ALONE: usize = 3;
 
 /// Turns the text of one language into terms.
 pub(crate) struct Analyser {
@@ -147,6 +152,10 @@ impl Positions {
         self.tokens.push(Token { position: self.position, text, ..Token::default() });
     }
 
+    fn push_marked(&mut self, text: String, position_length: usize) {
+        self.tokens.push(Token { position: self.position, text, position_length, ..Token::default() });
+    }
+
     fn push_word(&mut self, word: &str, elision: bool) {
         // l'avion, qu'elle, dell'arte: the article goes. Without a position of its own, so that every language
         // gives a query's words the same positions.
@@ -183,18 +192,18 @@ impl Positions {
         for character in characters.chars() {
             if let Some(previous) = previous {
                 self.push(String::from_iter([previous, character]));
+                if runs::is_han(previous) {
+                    self.push_marked(previous.to_string(), ALONE);
+                }
                 self.position += 1;
             }
             previous = Some(character);
         }
         // The last character alone: together with the bigrams that begin with it, every character can be found.
         if let Some(last) = previous {
-            self.push(last.to_string());
-            if characters.len() > last.len_utf8()
-                && let Some(token) = self.tokens.last_mut()
-            {
-                token.position_length = COVERED;
-            }
+            let is_only_one = characters.len() == last.len_utf8();
+            let mark = if is_only_one || runs::is_han(last) { 1 } else { COVERED };
+            self.push_marked(last.to_string(), mark);
             self.position += 1;
         }
     }
@@ -219,15 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn japanese_gives_bigrams_with_positions() {
-        let found = terms(None, "東京都の天気");
-        let expected = ["東京", "京都", "都の", "の天", "天気", "気"];
-        assert_eq!(found, expected.iter().enumerate().map(|(i, t)| (i, t.to_string())).collect::<Vec<_>>());
+    fn japanese_gives_bigrams_with_positions_and_the_han_characters_beside_them() {
+        let found = terms(None, "東京の雨が");
+        let expected =
+            [(0, "東京"), (0, "東"), (1, "京の"), (1, "京"), (2, "の雨"), (3, "雨が"), (3, "雨"), (4, "が")];
+        assert_eq!(found, expected.map(|(at, term)| (at, term.to_owned())));
     }
 
     #[test]
     fn mixed_scripts_split_where_the_script_changes() {
-        assert_eq!(texts(None, "Rust言語2024版"), ["rust", "言語", "語", "2024", "版"]);
+        assert_eq!(texts(None, "Rust言語2024版"), ["rust", "言語", "言", "語", "2024", "版"]);
     }
 
     #[test]

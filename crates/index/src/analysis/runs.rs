@@ -88,6 +88,11 @@ fn class(c: char) -> Class {
     }
 }
 
+/// Chinese characters, which mean something each.
+pub(super) fn is_han(c: char) -> bool {
+    matches!(c, '\u{3005}'..='\u{3007}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
 /// Letters of Han, Kana, Bopomofo, Hangul, Thai, Lao, Myanmar and Khmer, by Unicode block.
 fn is_spaceless(c: char) -> bool {
     matches!(c,

@@ -9,7 +9,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
 use super::Fields;
-use crate::analysis::{Analyser, COVERED, Language};
+use crate::analysis::{ALONE, Analyser, COVERED, Language};
 
 /// Bytes of the question that are looked at: several pages, and fast even if they are all punctuation.
 const MAX_QUERY_BYTES: usize = 16 * 1024;
@@ -29,8 +29,15 @@ const PHRASE_BOOST: f32 = 2.0;
 /// BM25's k1 in tantivy.
 const K1: f32 = 1.2;
 
-/// The words of a stretch of the question: for each position the terms that mean it.
-type Words = Vec<(usize, Vec<String>)>;
+/// Where a word stands in the question. A Han character and the bigram that begins with it are two words at one position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    position: usize,
+    alone: bool,
+}
+
+/// The words of a stretch of the question: for each slot the terms that mean it.
+type Words = Vec<(Slot, Vec<String>)>;
 
 /// What a question comes to.
 pub(super) struct Built {
@@ -128,10 +135,10 @@ fn words(analysers: &mut [Analyser], text: &str) -> Words {
     let by_language: Vec<Words> = analysers.iter_mut().map(|analyser| by_position(analyser, text)).collect();
     let Some(own) = by_language.iter().min_by_key(|words| words.len()) else { return Words::new() };
     own.iter()
-        .map(|(position, _)| {
+        .map(|(slot, _)| {
             let mut terms: Vec<String> = Vec::new();
             for words in &by_language {
-                if let Ok(at) = words.binary_search_by_key(position, |w| w.0) {
+                if let Ok(at) = words.binary_search_by_key(slot, |w| w.0) {
                     for term in &words[at].1 {
                         if !terms.contains(term) {
                             terms.push(term.clone());
@@ -139,7 +146,7 @@ fn words(analysers: &mut [Analyser], text: &str) -> Words {
                     }
                 }
             }
-            (*position, terms)
+            (*slot, terms)
         })
         .collect()
 }
@@ -147,9 +154,10 @@ fn words(analysers: &mut [Analyser], text: &str) -> Words {
 fn by_position(analyser: &mut Analyser, text: &str) -> Words {
     let mut words = Words::new();
     for token in analyser.terms(text).into_iter().filter(|t| t.position_length != COVERED) {
+        let slot = Slot { position: token.position, alone: token.position_length == ALONE };
         match words.last_mut() {
-            Some((position, terms)) if *position == token.position => terms.push(token.text),
-            _ => words.push((token.position, vec![token.text])),
+            Some((last, terms)) if *last == slot => terms.push(token.text),
+            _ => words.push((slot, vec![token.text])),
         }
     }
     words
@@ -265,7 +273,8 @@ impl Lookup<'_> {
             words.truncate(MAX_WORDS);
             let terms: Vec<(usize, Term)> = words
                 .into_iter()
-                .map(|(position, terms)| (position, Term::from_field_text(self.fields.body, &terms[0])))
+                .filter(|(slot, _)| !slot.alone)
+                .map(|(slot, terms)| (slot.position, Term::from_field_text(self.fields.body, &terms[0])))
                 .collect();
             if !terms.is_empty() && !variants.contains(&terms) {
                 variants.push(terms);

@@ -1,4 +1,4 @@
-//! The two vector files: writing rows, mapping rows.
+//! The vector files: writing rows, mapping rows.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -6,23 +6,26 @@ use std::path::{Path, PathBuf};
 
 use docent_mapped::MappedFile;
 
+use super::codes;
 use crate::error::{IndexError, Result};
 use crate::fault::Faults;
 use crate::types::EmbeddingSpec;
 
 const MAGIC: [u8; 8] = *b"DOCENTVC";
-/// Version of both files' layout.
+/// Version of the files' layout.
 const VERSION: u32 = 1;
 /// Bytes before the first row.
 pub(super) const HEADER: usize = 64;
 /// Bytes of a row of the numbers' file: passage and document.
 const IDS_ROW: usize = 16;
 
-/// Which of the two files; written into its header.
+/// Which of the files; written into its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Vectors = 0,
     Ids = 1,
+    /// Made from the vectors, and made anew from them if it is missing.
+    Codes = 2,
 }
 
 impl Kind {
@@ -30,6 +33,7 @@ impl Kind {
         folder.join(match self {
             Kind::Vectors => format!("{serial}.f32"),
             Kind::Ids => format!("{serial}.ids"),
+            Kind::Codes => format!("{serial}.i8"),
         })
     }
 
@@ -37,6 +41,7 @@ impl Kind {
         match self {
             Kind::Vectors => dim * 4,
             Kind::Ids => IDS_ROW,
+            Kind::Codes => codes::row_bytes(dim),
         }
     }
 }
@@ -53,13 +58,13 @@ fn header(kind: Kind, serial: u64, spec: &EmbeddingSpec) -> [u8; HEADER] {
     header
 }
 
-/// Appends rows to one pair of files.
+/// Appends rows to one set of files.
 #[derive(Debug)]
 pub(crate) struct VectorWriter {
     folder: PathBuf,
     spec: EmbeddingSpec,
     serial: u64,
-    files: [BufWriter<FaultyFile>; 2],
+    files: [BufWriter<FaultyFile>; 3],
     n_rows: u64,
 }
 
@@ -73,6 +78,9 @@ impl VectorWriter {
         faults: &Faults,
     ) -> Result<Self> {
         crate::private::create_dir(folder).map_err(|e| IndexError::io(folder, e))?;
+        if n_rows > 0 {
+            make_codes(folder, spec, serial, n_rows, faults)?;
+        }
         let open = |kind: Kind| -> Result<BufWriter<FaultyFile>> {
             let path = kind.path(folder, serial);
             let wrap = |e| IndexError::io(&path, e);
@@ -98,7 +106,7 @@ impl VectorWriter {
             folder: folder.to_owned(),
             spec: spec.clone(),
             serial,
-            files: [open(Kind::Vectors)?, open(Kind::Ids)?],
+            files: [open(Kind::Vectors)?, open(Kind::Ids)?, open(Kind::Codes)?],
             n_rows,
         })
     }
@@ -124,16 +132,18 @@ impl VectorWriter {
         let mut ids = [0; IDS_ROW];
         ids[..8].copy_from_slice(&chunk.to_le_bytes());
         ids[8..].copy_from_slice(&doc.to_le_bytes());
-        let [vectors, numbers] = &mut self.files;
+        let [vectors, numbers, coded] = &mut self.files;
         vectors.write_all(&bytes).map_err(|e| self_error(&self.folder, Kind::Vectors, self.serial, e))?;
         numbers.write_all(&ids).map_err(|e| self_error(&self.folder, Kind::Ids, self.serial, e))?;
+        let row = codes::row(vector);
+        coded.write_all(&row).map_err(|e| self_error(&self.folder, Kind::Codes, self.serial, e))?;
         self.n_rows += 1;
         Ok(())
     }
 
     /// Makes all rows durable.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        for (kind, file) in [Kind::Vectors, Kind::Ids].into_iter().zip(&mut self.files) {
+        for (kind, file) in [Kind::Vectors, Kind::Ids, Kind::Codes].into_iter().zip(&mut self.files) {
             let wrap = |e| self_error(&self.folder, kind, self.serial, e);
             file.flush().map_err(wrap)?;
             let inner = file.get_ref();
@@ -149,6 +159,28 @@ impl VectorWriter {
             drop(file.into_parts());
         }
     }
+}
+
+/// Writes the codes of the first `n_rows` rows anew if the file does not have them: it was written by a version without
+/// codes, or damaged.
+fn make_codes(folder: &Path, spec: &EmbeddingSpec, serial: u64, n_rows: u64, faults: &Faults) -> Result<()> {
+    let files = VectorFiles::open(folder, spec, serial, n_rows)?;
+    if files.codes.is_some() {
+        return Ok(());
+    }
+    let path = Kind::Codes.path(folder, serial);
+    let wrap = |e| IndexError::io(&path, e);
+    faults.before("open a vector file").map_err(wrap)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    crate::private::owner_only(&mut options);
+    let file = FaultyFile { file: options.open(&path).map_err(wrap)?, faults: faults.clone() };
+    let mut file = BufWriter::with_capacity(1 << 18, file);
+    file.write_all(&header(Kind::Codes, serial, spec)).map_err(wrap)?;
+    for row in files.rows().chunks_exact(spec.dim) {
+        file.write_all(&codes::row(row)).map_err(wrap)?;
+    }
+    file.flush().map_err(wrap)
 }
 
 fn self_error(folder: &Path, kind: Kind, serial: u64, error: std::io::Error) -> IndexError {
@@ -171,11 +203,13 @@ impl Write for FaultyFile {
     }
 }
 
-/// The committed rows of one pair of files, mapped.
+/// The committed rows of one set of files, mapped.
 #[derive(Debug)]
 pub(crate) struct VectorFiles {
     vectors: MappedFile,
     ids: MappedFile,
+    /// None in an index of a version without them.
+    codes: Option<MappedFile>,
     pub(super) dim: usize,
     pub(super) n_rows: usize,
 }
@@ -205,6 +239,7 @@ impl VectorFiles {
         Ok(VectorFiles {
             vectors: map(Kind::Vectors)?,
             ids: map(Kind::Ids)?,
+            codes: map(Kind::Codes).ok(),
             dim: spec.dim,
             n_rows: usize::try_from(n_rows).unwrap_or(usize::MAX),
         })
@@ -222,6 +257,12 @@ impl VectorFiles {
     pub(super) fn ids(&self) -> &[u64] {
         let end = HEADER + self.n_rows * IDS_ROW;
         bytemuck::try_cast_slice(&self.ids[HEADER..end]).unwrap_or(&[])
+    }
+
+    /// Codes of one row, with their scale; see `codes`. None if the file has none.
+    pub(super) fn code_row(&self, row: usize) -> Option<&[u8]> {
+        let size = codes::row_bytes(self.dim);
+        self.codes.as_ref()?.get(HEADER + row * size..)?.get(..size)
     }
 
     /// Vector of one row.

@@ -48,6 +48,7 @@ pub fn entry(wheel_bytes: u64) -> &'static ModelEntry {
         context_length: 100,
         evidence_budget: 50,
         sampling: Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0 },
+        prefixes: ("", ""),
         memory: 0,
     }))
 }
