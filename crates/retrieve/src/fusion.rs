@@ -13,8 +13,9 @@
 //! - how far each list's best stands out, in standard deviations of its scores: a list of nearly equal scores, stretched
 //!   to 0..1, would be all noise.
 //!
-//! nDCG@10 with all-MiniLM-L6-v2, the best 100 of each list. The constants were chosen on one half of each collection's
-//! queries (by a hash of their names); "other half" are the rest.
+//! nDCG@10 with all-MiniLM-L6-v2, the best 100 of each list, from a script with the same formulas (what `docent eval` gives is
+//! in docs/retrieval.md). The constants were chosen on one half of each collection's queries (by a hash of their names);
+//! "other half" are the rest.
 //!
 //! | | scifact | cranfield | cosqa-dev |
 //! |---|---|---|---|
