@@ -114,10 +114,6 @@ pub struct IngestArgs {
     /// Read what .gitignore, .ignore and .docentignore exclude.
     #[arg(long)]
     pub no_ignore: bool,
-    /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
-    /// embedded again.
-    #[arg(long, value_name = "MODEL")]
-    pub embedding: Option<String>,
     /// Pull missing models without asking.
     #[arg(long, short)]
     pub yes: bool,

@@ -228,8 +228,6 @@ impl Library {
                 writer.set_root_settings(path, settings)?;
             }
         }
-        let model = self.embedding_model()?;
-        writer.set_setting(EMBEDDING_SETTING, &model)?;
         self.run_ingest(&mut writer, &embedder, &paths, cancel, progress)
     }
 
