@@ -16,6 +16,8 @@ mod analysis;
 mod catalog;
 mod check;
 #[cfg(test)]
+extern crate self as docent_index; // what tests share names the crate as those outside it do
+#[cfg(test)]
 mod crash_tests;
 mod docset;
 mod error;

@@ -89,7 +89,18 @@ impl Writer {
         };
         writer.sweep_if_certain();
         writer.adopt_embedding()?;
+        writer.renew_terms()?;
         Ok(writer)
+    }
+
+    /// If terms are cut in another way than when the postings were written, those are made anew with the next commit.
+    fn renew_terms(&mut self) -> Result<()> {
+        let stale = read::setting(&self.connection, catalog::STALE_TERMS);
+        if stale.map_err(|e| IndexError::catalog(&self.catalog_path(), e))?.is_some() {
+            self.rebuild_postings()?;
+            self.write(|c| write::remove_setting(c, catalog::STALE_TERMS))?;
+        }
+        Ok(())
     }
 
     /// If the caller's model is not the one of the stored vectors, those are forgotten with the next commit.

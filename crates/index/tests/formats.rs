@@ -4,18 +4,12 @@ use std::path::{Path, PathBuf};
 
 use docent_index::{Fate, Filter, Index, IndexError, IndexOptions};
 
+#[path = "common/copy.rs"]
+mod copy;
+use copy::copy;
+
 fn kept() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../indexes")
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to.join(entry.file_name())),
-            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
-        }
-    }
 }
 
 /// A copy of the index of one format; git keeps no modes, so the copy is made writable by its making.
@@ -79,6 +73,7 @@ fn an_index_of_every_format_opens_is_whole_and_takes_a_commit() {
             writer.commit().unwrap();
             drop(writer);
             assert_eq!(index.setting("embedding_model").unwrap().as_deref(), Some("four"));
+            assert_eq!(index.setting("stale_terms").unwrap(), None, "postings were made anew");
             check_content(&Index::open(dir.path(), &IndexOptions { read_only: true }).unwrap());
         }
     }

@@ -20,7 +20,7 @@ use crate::error::{IndexError, Result};
 use crate::types::EmbeddingSpec;
 
 /// Version of the whole index's layout, kept in SQLite's `user_version`.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// SQLite's `application_id` of a catalog: "dcnt".
 const APPLICATION_ID: i32 = 0x6463_6e74;
 /// File name of the catalog in the index's folder.
@@ -91,11 +91,18 @@ INSERT INTO state VALUES (1, '', 0, NULL, 0, 0, 0, '');
 ";
 
 /// What brings a catalog of format i + 1 to format i + 2. Each runs in one transaction, whole or not at all.
-const MIGRATIONS: [&str; FORMAT as usize - 1] = ["
+const MIGRATIONS: [&str; FORMAT as usize - 1] = [
+    "
 ALTER TABLE roots ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE roots ADD COLUMN no_ignore INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"];
+",
+    "INSERT INTO settings VALUES ('stale_terms', '1');",
+];
+
+/// Setting that an older catalog is given whose postings hold terms that are cut in another way now: found by what both ways
+/// have in common until the next writer makes them anew.
+pub(crate) const STALE_TERMS: &str = "stale_terms";
 
 /// The one row that says which state of the three stores is the committed one.
 #[derive(Debug, Clone, PartialEq, Eq)]

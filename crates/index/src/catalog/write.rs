@@ -190,6 +190,11 @@ pub(crate) fn set_setting(connection: &Connection, name: &str, value: &str) -> r
         .map(drop)
 }
 
+/// Removes a setting of the collection, if there is one.
+pub(crate) fn remove_setting(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM settings WHERE name = ?1")?.execute([name]).map(drop)
+}
+
 /// Removes texts and passages of files that there are not, and writes the dead rows anew: all those below `n_rows` that no
 /// passage has.
 pub(crate) fn remove_orphans(connection: &Connection, n_rows: u64) -> rusqlite::Result<()> {

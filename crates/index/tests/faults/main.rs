@@ -7,6 +7,13 @@
 //!
 //! Without a harness, because the program starts itself.
 
+#[cfg(target_os = "linux")]
+#[path = "../common/commits.rs"]
+mod commits;
+#[cfg(target_os = "linux")]
+#[path = "../common/copy.rs"]
+mod copy;
+
 #[cfg(not(target_os = "linux"))]
 fn main() {
     println!("test result: ok. 0 passed; 0 failed; 1 ignored; this disk exists on Linux only");
@@ -23,9 +30,10 @@ mod linux {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
-    use docent_index::{
-        EmbeddingSpec, Fate, FileStat, Filter, Index, IndexOptions, NewChunk, NewDocument, Result, Writer,
-    };
+    use docent_index::{Filter, Index, IndexOptions, Result, Writer};
+
+    use super::commits::{first, second, spec};
+    use super::copy::copy;
 
     /// What the process does after an error: leaves at once; undoes, works again and closes; undoes and closes.
     const ENDINGS: [&str; 3] = ["leave", "again", "close"];
@@ -40,62 +48,6 @@ mod linux {
             Ok(ending) => child(&ending),
             Err(_) => parent(),
         }
-    }
-
-    fn spec() -> EmbeddingSpec {
-        EmbeddingSpec { fingerprint: "model".to_owned(), dim: 2 }
-    }
-
-    fn stat(path: &str) -> FileStat {
-        FileStat { path: PathBuf::from(path), size: 1, mtime_ns: 1, inode: 1 }
-    }
-
-    fn document(path: &str, n_chunks: usize, word: &str) -> NewDocument {
-        let line = format!("common {word}\n");
-        let chunk = |i: usize| NewChunk {
-            span: i * line.len()..(i + 1) * line.len(),
-            line_start: 1 + i as u32,
-            line_end: 1 + i as u32,
-            page: None,
-            heading_path: Vec::new(),
-        };
-        let angle = |i: usize| (word.len() as f32 * 0.01 + i as f32 * 0.001).sin_cos();
-        NewDocument {
-            stat: stat(path),
-            hash: *blake3::hash(word.as_bytes()).as_bytes(),
-            format: "text".to_owned(),
-            title: None,
-            language: Some("en".to_owned()),
-            text: line.repeat(n_chunks),
-            same_as_file: true,
-            pages: Vec::new(),
-            chunks: (0..n_chunks).map(chunk).collect(),
-            vectors: (0..n_chunks).map(|i| vec![angle(i).0, angle(i).1]).collect(),
-        }
-    }
-
-    fn first(writer: &mut Writer) -> Result<u64> {
-        writer.add_root("/d", true)?;
-        writer.put_document(document("/d/large", 200, "large"))?;
-        writer.put_document(document("/d/edited", 90, "before"))?;
-        writer.put_document(document("/d/moved", 20, "moved"))?;
-        writer.put_document(document("/d/gone", 20, "gone"))?;
-        writer.commit()
-    }
-
-    /// An addition, a change, a rename, a removal, a failure; enough dead rows that the living ones are copied.
-    fn second(writer: &mut Writer) -> Result<u64> {
-        writer.put_document(document("/d/new", 30, "added"))?;
-        writer.put_document(document("/d/edited", 10, "afterwards"))?;
-        for record in writer.files(&Filter::default())? {
-            match record.stat.path.to_str() {
-                Some("/d/moved") => writer.rename(record.id, stat("/d/elsewhere"))?,
-                Some("/d/gone") => writer.remove(record.id)?,
-                _ => {}
-            }
-        }
-        writer.put_fate(stat("/d/broken"), None, Fate::Failed("broken".to_owned()), "pdf")?;
-        writer.commit()
     }
 
     fn writer(dir: &Path) -> Result<Writer> {
@@ -143,16 +95,6 @@ mod linux {
         }
         drop(snapshot);
         (seen, index.check().unwrap())
-    }
-
-    fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => copy(&entry.path(), &to.join(entry.file_name())),
-                false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
-            }
-        }
     }
 
     struct Disk {
