@@ -36,7 +36,15 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let common = &cli.common;
     match cli.command {
-        Command::Ask(args) => commands::ask::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Ask(args) => {
+            let mut context = Context::new(common, Some(&args.evidence.ingest))?;
+            context.library.keep_history(args.history.0.filter(|_| !args.no_history));
+            commands::ask::run(&context, &args)
+        }
+        Command::Pack(args) => {
+            commands::pack::run(&Context::new(common, Some(&args.evidence.ingest))?, &args)
+        }
+        Command::History(args) => commands::history::run(&Context::new(common, None)?, &args),
         Command::Search(args) => commands::search::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Add(args) => {
             let mut context = Context::new(common, Some(&args.ingest))?;

@@ -89,9 +89,28 @@ impl Output {
         paint(self.styled_notes, "2", text)
     }
 
+    /// `text` as a link to a file, where the terminal may show it (OSC 8, as terminals without it print the text alone).
+    pub fn link(&self, path: &Path, text: &str) -> String {
+        if !self.styled {
+            return text.to_owned();
+        }
+        let address: String =
+            path.as_os_str().as_encoded_bytes().iter().map(|byte| address_part(*byte)).collect();
+        format!("\x1b]8;;file://{address}\x1b\\{text}\x1b]8;;\x1b\\")
+    }
+
     /// Bold text for standard output.
     pub fn bold(&self, text: &str) -> String {
         paint(self.styled, "1", text)
+    }
+}
+
+/// A byte of a path in an address (RFC 3986, section 2).
+fn address_part(byte: u8) -> String {
+    match byte {
+        b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
     }
 }
 

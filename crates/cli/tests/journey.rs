@@ -99,6 +99,24 @@ fn a_quoted_answer_is_a_sentence_of_the_file() {
 }
 
 #[test]
+fn a_citation_says_what_became_of_its_file_since_it_was_indexed() {
+    let home = home();
+    home.docent(&["add", home.docs().to_str().unwrap()]).exits(0);
+    let check = || {
+        let asked = home.docent(&["ask", "--json", "How is the boiler reset?"]).exits(0).json();
+        asked["citations"][0]["check"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(check(), "verified");
+    home.write("house.md", ROOF.replace("Bakker", "Becker"));
+    assert_eq!(check(), "verified", "the place itself is as it was");
+    home.write("house.md", ROOF.replace("red button", "blue button"));
+    assert_eq!(check(), "source_changed");
+    std::fs::remove_file(home.docs().join("house.md")).unwrap();
+    assert_eq!(check(), "source_gone");
+    home.docent(&["ask", "How is the boiler reset?"]).exits(0).prints("(the file is gone)");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_text() {
     let home = home();
     let docs = home.docs();

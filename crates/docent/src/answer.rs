@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cite::Kind;
 
 /// Whether the documents held the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// What the answer says is supported by the documents.
@@ -19,8 +19,11 @@ pub enum Status {
 }
 
 /// A checked answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
+    /// Its name in the history, for [`Library::replay`](crate::Library::replay); none where no history is kept.
+    #[serde(default)]
+    pub id: Option<String>,
     /// Whether the documents held it.
     pub status: Status,
     /// The model's text, without its reasoning.
@@ -29,6 +32,9 @@ pub struct Answer {
     pub citations: Vec<Citation>,
     /// Sentences of the answer that nothing in the documents supports.
     pub unsupported: Vec<String>,
+    /// Quotations of the answer that stand in no document, nor anything near to them.
+    #[serde(default)]
+    pub failed_quotes: Vec<String>,
     /// The best passages, when the status is `not_found`: where to look instead.
     pub nearest: Vec<Place>,
     /// The model that answered.
@@ -40,7 +46,7 @@ pub struct Answer {
 }
 
 /// A place in a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The file, absolute.
     pub path: PathBuf,
@@ -61,7 +67,7 @@ pub struct Place {
 }
 
 /// A sentence of the answer tied to its source.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Citation {
     /// The number of the passage in the prompt, as the model cites it; that of the quote in a quoted answer.
     pub n: usize,
@@ -70,12 +76,28 @@ pub struct Citation {
     pub place: Place,
     /// Quoted, cited or attributed.
     pub kind: Kind,
+    /// What the file itself says, read when the answer was checked.
+    pub check: Check,
     /// Share of the answer sentence's weighted words found in the quote, 0 to 1.
     pub support: f32,
 }
 
+/// What a citation's file holds at the moment of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// It holds the quote, at its place.
+    Verified,
+    /// It does; the answer's quotation was not word for word, and this is the nearest place.
+    Repaired,
+    /// It has changed since it was indexed, and does not hold the quote there any more.
+    SourceChanged,
+    /// It is gone, or cannot be read.
+    SourceGone,
+}
+
 /// Token counts of one answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens of the whole prompt.
     pub prompt_tokens: usize,
@@ -88,7 +110,7 @@ pub struct Usage {
 }
 
 /// Durations of one answer, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Timing {
     /// Finding and packing passages.
     pub retrieve_s: f64,

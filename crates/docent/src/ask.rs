@@ -9,11 +9,12 @@ use docent_pack::Order;
 use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Place, Status, Timing, Usage};
+use crate::history::Made;
 use crate::models::{ChosenModel, KvType, ModelChoice};
 use crate::{Error, Library, Narrow, SearchOptions, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
-const N_CANDIDATES: usize = 100;
+pub(crate) const N_CANDIDATES: usize = 100;
 /// A model whose own budget of evidence is below this many tokens is too small to write: it chooses what to quote.
 pub(crate) const SMALL_BUDGET: usize = 2_000;
 /// Passages listed when nothing answers the question.
@@ -32,6 +33,20 @@ pub enum Style {
     Quote,
 }
 
+/// How many tokens of evidence an answer reads at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Evidence {
+    /// As many as suit the model.
+    #[default]
+    Suits,
+    /// So many.
+    Tokens(usize),
+    /// As many as suit the model and can be read from nothing in so many seconds, going by how fast it was read here before.
+    Seconds(f64),
+    /// All documents, as far as the model's context goes; more than that is an error.
+    Everything,
+}
+
 /// How a question is to be answered.
 #[derive(Debug, Clone)]
 pub struct AskOptions {
@@ -45,8 +60,8 @@ pub struct AskOptions {
     pub style: Style,
     /// How keys and values are kept.
     pub kv_type: KvType,
-    /// The most tokens of evidence; what suits the model if none.
-    pub budget: Option<usize>,
+    /// The most tokens of evidence.
+    pub budget: Evidence,
     /// How passages are laid out; what was read before first if none, but best first for a model too small to be told a ranking.
     pub order: Option<Order>,
     /// Sampling temperature; the model's own if none.
@@ -67,7 +82,7 @@ impl Default for AskOptions {
             model: ModelChoice::Best,
             style: Style::Auto,
             kv_type: KvType::F16,
-            budget: None,
+            budget: Evidence::default(),
             order: None,
             temperature: None,
             seed: 0,
@@ -95,6 +110,8 @@ pub enum AskEvent {
     Thinking(String),
     /// A piece of the answer.
     Answer(String),
+    /// The answer could not be written down in the history, and why.
+    NotWrittenDown(String),
 }
 
 impl Library {
@@ -121,7 +138,8 @@ impl Library {
         let retrieve_s = start.elapsed().as_secs_f64();
         if hits.is_empty() {
             let timing = Timing { retrieve_s, total_s: retrieve_s, ..Timing::default() };
-            return Ok(Answer { timing, ..not_found(&model, &hits) });
+            let answer = Answer { timing, ..not_found(&model, &hits) };
+            return Ok(self.named(question, None, answer, on_event));
         }
 
         let loading = Instant::now();
@@ -141,8 +159,9 @@ impl Library {
             prefixes: prefixes.as_ref(),
             options,
         };
-        let mut answer = if quotes {
-            quote::answer(&asked, &*self.embedder()?, cancel, on_event)?
+        let (mut answer, made) = if quotes {
+            let embedder = self.embedder()?;
+            (quote::answer(&asked, &embedder, cancel, on_event)?, quote::made(&asked, &embedder))
         } else {
             write::answer(self, &asked, cancel, on_event)?
         };
@@ -150,12 +169,30 @@ impl Library {
         answer.timing.load_s = load_s;
         answer.timing.first_token_s += retrieve_s + load_s;
         answer.timing.total_s = start.elapsed().as_secs_f64();
-        Ok(answer)
+        if cancel.is_cancelled() {
+            return Ok(answer);
+        }
+        Ok(self.named(question, Some(made), answer, on_event))
+    }
+
+    /// The answer with its name in the history.
+    fn named(
+        &self,
+        question: &str,
+        made: Option<Made>,
+        answer: Answer,
+        on_event: &mut dyn FnMut(AskEvent),
+    ) -> Answer {
+        let id = self.write_down(question, made, &answer).unwrap_or_else(|error| {
+            on_event(AskEvent::NotWrittenDown(error.to_string()));
+            None
+        });
+        Answer { id, ..answer }
     }
 }
 
 impl Style {
-    fn quotes(self, model: &ChosenModel) -> bool {
+    pub(crate) fn quotes(self, model: &ChosenModel) -> bool {
         match self {
             Style::Auto => model.evidence_budget < SMALL_BUDGET,
             Style::Write => false,
@@ -184,10 +221,12 @@ pub(crate) fn nearest(hits: &[Hit]) -> Vec<Place> {
 /// The answer that the documents hold none.
 pub(crate) fn not_found(model: &ChosenModel, hits: &[Hit]) -> Answer {
     Answer {
+        id: None,
         status: Status::NotFound,
         answer: "This is not in your documents.".to_owned(),
         citations: Vec::new(),
         unsupported: Vec::new(),
+        failed_quotes: Vec::new(),
         nearest: nearest(hits),
         model: model.name.clone(),
         usage: Usage::default(),

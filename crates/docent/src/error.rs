@@ -85,8 +85,9 @@ pub enum Error {
     Infer(#[from] docent_infer::InferError),
     /// Documents that were to be read whole exceed the budget.
     #[error(
-        "these documents have {bytes} bytes of text, which is nothing or more than the {budget} tokens an answer reads; name a folder \
-         within that with --in PATH, or give a larger --budget N, here and in ask (at most {room} with this model)"
+        "these documents have {bytes} bytes of text, which is nothing or more than the {budget} tokens an answer reads{}; name a folder \
+         within that with --in PATH, or give a larger --budget N, here and in ask (at most {room} with this model)",
+        beyond(*bytes, *budget)
     )]
     TooMuchToRead {
         /// Bytes of their text.
@@ -104,6 +105,39 @@ pub enum Error {
         /// The model.
         name: String,
     },
+    /// The history cannot be read or written.
+    #[error("the history in {}: {source}; `--no-history` asks without it", path.display())]
+    History {
+        /// Its file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// No answer of this name is in the history, or more than one.
+    #[error(
+        "{} answer in the history has a name that begins with {id:?}; `docent history` lists them",
+        if *several { "more than one" } else { "no" }
+    )]
+    NoSuchRecord {
+        /// What was asked for.
+        id: String,
+        /// More than one has such a name.
+        several: bool,
+    },
+    /// An answer that was not made from documents.
+    #[error("nothing was found for the question of {id}, so there is nothing to replay")]
+    NothingToReplay {
+        /// Its name.
+        id: String,
+    },
+    /// A model that reads single sentences packs nothing.
+    #[error(
+        "{name} chooses sentences and packs nothing, so there is nothing to explain; `docent ask --style write --dry-run` tells what it would read if it wrote"
+    )]
+    NothingToPack {
+        /// The model.
+        name: String,
+    },
     /// Something in the prefix store cannot be removed.
     #[error("cannot remove what is kept in {}: {source}", dir.display())]
     Prefixes {
@@ -115,6 +149,17 @@ pub enum Error {
     /// Building the prompt.
     #[error(transparent)]
     Pack(#[from] docent_pack::PackError),
+}
+
+/// Bytes of a token in English prose, for telling about how many too many there are.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// By how much a text is too long, roughly.
+fn beyond(bytes: u64, budget: usize) -> String {
+    match (bytes / BYTES_PER_TOKEN).saturating_sub(budget as u64) {
+        0 => String::new(),
+        n_tokens => format!(" (some {n_tokens} tokens too many)"),
+    }
 }
 
 impl Error {

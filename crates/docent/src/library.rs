@@ -119,6 +119,11 @@ impl Library {
         self.settings.embedding = name;
     }
 
+    /// For how many days questions and answers are written down from now on; none: they are not.
+    pub fn keep_history(&mut self, days: Option<u32>) {
+        self.settings.history_days = days;
+    }
+
     /// Whether updates from now on read files that failed before once more.
     pub fn retry_failed(&mut self, retry: bool) {
         self.settings.retry_failed = retry;

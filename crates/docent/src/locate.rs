@@ -1,4 +1,4 @@
-//! From byte spans to what people look up: lines and pages.
+//! From byte spans to what people look up: lines and pages; and whether the file still holds what the index says.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,17 +7,37 @@ use std::ops::Range;
 use docent_index::{Chunk, DocId, DocumentText, Index};
 
 use crate::Error;
-use crate::answer::Place;
+use crate::answer::{Check, Place};
 
 /// Places in documents of an index; each document is read once.
 pub(crate) struct Locator<'a> {
     index: &'a Index,
     documents: HashMap<u64, DocumentText>,
+    files: HashMap<u64, FileNow>,
+}
+
+/// A document's file as it is now.
+enum FileNow {
+    /// What was indexed.
+    Same,
+    /// Something else.
+    Other(Vec<u8>),
+    Gone,
+}
+
+impl FileNow {
+    fn read(document: &DocumentText) -> Self {
+        let Ok(bytes) = std::fs::read(&document.record.stat.path) else { return FileNow::Gone };
+        match document.record.hash {
+            Some(hash) if *blake3::hash(&bytes).as_bytes() == hash => FileNow::Same,
+            _ => FileNow::Other(bytes),
+        }
+    }
 }
 
 impl<'a> Locator<'a> {
     pub(crate) fn new(index: &'a Index) -> Self {
-        Self { index, documents: HashMap::new() }
+        Self { index, documents: HashMap::new(), files: HashMap::new() }
     }
 
     /// Describes `span` of a document's text.
@@ -27,11 +47,34 @@ impl<'a> Locator<'a> {
         span: Range<usize>,
         heading_path: Vec<String>,
     ) -> Result<Place, Error> {
-        let document = match self.documents.entry(document.0) {
+        Ok(place(self.document(document)?, span, heading_path))
+    }
+
+    /// Whether the document's file still holds `span` of its text. Each file is read once.
+    pub(crate) fn check(&mut self, document: DocId, span: &Range<usize>) -> Result<Check, Error> {
+        let number = document.0;
+        if !self.files.contains_key(&number) {
+            let now = FileNow::read(self.document(document)?);
+            self.files.insert(number, now);
+        }
+        let (document, now) = (&self.documents[&number], &self.files[&number]);
+        Ok(match now {
+            FileNow::Gone => Check::SourceGone,
+            FileNow::Same => Check::Verified,
+            // Text of another format has no bytes of its own in the file.
+            FileNow::Other(bytes) if document.same_as_file => {
+                let is_there = bytes.get(span.clone()) == Some(&document.text.as_bytes()[span.clone()]);
+                if is_there { Check::Verified } else { Check::SourceChanged }
+            }
+            FileNow::Other(_) => Check::SourceChanged,
+        })
+    }
+
+    fn document(&mut self, document: DocId) -> Result<&DocumentText, Error> {
+        Ok(match self.documents.entry(document.0) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(self.index.document(document)?),
-        };
-        Ok(place(document, span, heading_path))
+        })
     }
 }
 

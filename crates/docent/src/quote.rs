@@ -23,6 +23,7 @@ use crate::Error;
 use crate::answer::{Answer, Citation, Status, Timing, Usage};
 use crate::ask::{AskEvent, Asked, not_found};
 use crate::cite::{self, Kind};
+use crate::history::{How, Made, MadeBy, MadeFrom};
 use crate::locate::Locator;
 
 /// Passages whose sentences are looked at. The right one was among the first five for every question of the sample folder.
@@ -96,10 +97,11 @@ pub(crate) fn answer(
     for (n, quote) in (1..).zip(best(&chosen.quotes)) {
         let (document, span) = in_document(asked.hits, quote);
         let headings = asked.hits[quote.hit].chunk.heading_path.clone();
+        let check = locator.check(document, &span)?;
         let place = locator.place(document, span, headings)?;
         let text = place.quote.split_whitespace().collect::<Vec<_>>().join(" ");
         on_event(AskEvent::Answer(format!("{}{text} [{n}]", if n > 1 { "\n" } else { "" })));
-        citations.push((text, Citation { n, place, kind: Kind::Quoted, support: 1.0 }));
+        citations.push((text, Citation { n, place, kind: Kind::Quoted, check, support: 1.0 }));
     }
     let sentences: Vec<String> = citations.iter().map(|(text, c)| format!("{text} [{}]", c.n)).collect();
     Ok(Answer {
@@ -110,6 +112,24 @@ pub(crate) fn answer(
         timing,
         ..not_found(asked.model, &[])
     })
+}
+
+/// What it takes to make the answer again.
+pub(crate) fn made(asked: &Asked, embedder: &Embedder) -> Made {
+    let made_from = |(rank, hit): (usize, &Hit)| MadeFrom {
+        path: hit.chunk.path.clone(),
+        hash: hit.chunk.hash.map(|hash| blake3::Hash::from_bytes(hash).to_string()),
+        byte_start: hit.chunk.span.start,
+        byte_end: hit.chunk.span.end,
+        heading_path: hit.chunk.heading_path.clone(),
+        rank,
+        score: hit.score,
+    };
+    Made {
+        how: How::Quoted { embedding: embedder.fingerprint().to_owned() },
+        model: MadeBy::now(asked),
+        passages: asked.hits.iter().take(N_PASSAGES).enumerate().map(made_from).collect(),
+    }
 }
 
 /// Ranks the sentences of `hits` by how well they answer `question`. `on_read` is told (tokens read, tokens in all).

@@ -26,6 +26,8 @@ pub struct Settings {
     pub keep_prefixes: bool,
     /// The most bytes that may take; by default the smaller of 20 GiB and a tenth of the free disk.
     pub prefix_bytes: Option<u64>,
+    /// Write down questions and answers, for so many days; none: nothing is written down.
+    pub history_days: Option<u32>,
     /// What one file may cost while it is read, and the process that reads those whose parser may crash.
     pub limits: Limits,
     /// Read hidden files too. Remembered for each root that is added.
@@ -50,6 +52,7 @@ impl Settings {
             profile: false,
             keep_prefixes: true,
             prefix_bytes: None,
+            history_days: None,
             limits: Limits::default(),
             hidden: false,
             no_ignore: false,
@@ -79,6 +82,11 @@ impl Settings {
     /// Where the states of beginnings of prompts are kept. They are content of documents.
     pub fn prefix_dir(&self) -> PathBuf {
         self.cache_dir.join("prefix")
+    }
+
+    /// Where questions and answers are written down.
+    pub fn history_path(&self) -> PathBuf {
+        self.data_dir.join("history.jsonl")
     }
 
     /// Where the indexes of test collections are kept.

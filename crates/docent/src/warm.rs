@@ -13,7 +13,7 @@ use docent_pack::Packed;
 use docent_prefix::Written;
 use docent_retrieve::Hit;
 
-use crate::ask::{AskOptions, SMALL_BUDGET};
+use crate::ask::{AskOptions, Evidence, SMALL_BUDGET};
 use crate::models::{KvType, ModelChoice};
 use crate::{Error, Library, Narrow, kept, write};
 
@@ -131,7 +131,8 @@ impl Library {
         if model.evidence_budget < SMALL_BUDGET {
             return Err(Error::TooSmallToWarm { name: model.name });
         }
-        let ask = AskOptions { budget: options.budget, ..AskOptions::default() };
+        let budget = options.budget.map_or(Evidence::Suits, Evidence::Tokens);
+        let ask = AskOptions { budget, ..AskOptions::default() };
         let (budget, room) = write::room(&model, &ask);
         let snapshot = index.snapshot()?;
         let files = files_in(&snapshot, &Narrow::default().filter(&options.within))?;

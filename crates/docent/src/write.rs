@@ -6,14 +6,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use docent_index::{DocId, FileRecord, Index, Snapshot};
-use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prompt, Sampling};
-use docent_pack::{Budget, Frame, Kept, Order, Packed, Passage, Reason};
+use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prefixes, Prompt, Sampling};
+use docent_pack::{Budget, Frame, Kept, Order, Packed, PackedPassage, Passage, Reason};
 use docent_retrieve::Hit;
 
-use crate::answer::{Answer, Citation, Status, Timing, Usage};
-use crate::ask::{AskEvent, AskOptions, Asked, SMALL_BUDGET, nearest};
+use crate::answer::{Answer, Check, Citation, Status, Timing, Usage};
+use crate::ask::{AskEvent, AskOptions, Asked, Evidence, SMALL_BUDGET, nearest};
 use crate::chat::template_of;
 use crate::cite::{self, Findings, Source};
+use crate::history::{How, Made, MadeBy, MadeFrom};
 use crate::kept;
 use crate::locate::Locator;
 use crate::models::ChosenModel;
@@ -32,24 +33,40 @@ const SECTION_BYTES_PER_TOKEN: usize = 1;
 /// The most passages of a section: some pages.
 const SECTION_PASSAGES: usize = 12;
 
-/// Answers from as many passages as the model's budget holds. Its timing counts from here.
+/// Answers from as many passages as the model's budget holds, and says how. Its timing counts from here.
 pub(crate) fn answer(
     library: &Library,
     asked: &Asked,
     cancel: &Cancel,
     on_event: &mut dyn FnMut(AskEvent),
-) -> Result<Answer, Error> {
+) -> Result<(Answer, Made), Error> {
     let start = Instant::now();
-    let plan = Plan::new(asked.model, asked.options);
+    let plan = Plan::new(asked.model, asked.options, asked.prefixes);
     let files = files_in(&asked.index.snapshot()?, &asked.options.narrow.filter(&asked.options.within))?;
     let packed = pack_prompt(library, asked, &plan, &files)?;
+    let made = made(asked, &packed, &plan.generation, &files);
+    let mut answer = from_prompt(library, asked, &packed, &plan.generation, &files, cancel, on_event)?;
+    answer.timing.first_token_s += start.elapsed().as_secs_f64() - answer.timing.total_s;
+    Ok((answer, made))
+}
+
+/// Reads a packed prompt, generates, and checks what was generated. Its timing, `total_s` too, counts from here.
+pub(crate) fn from_prompt(
+    library: &Library,
+    asked: &Asked,
+    packed: &Packed,
+    generation: &GenerateOptions,
+    files: &[FileRecord],
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(AskEvent),
+) -> Result<Answer, Error> {
+    let start = Instant::now();
     on_event(AskEvent::Packed {
         prompt_tokens: packed.tokens.len(),
         n_passages: packed.passages.len(),
         n_left_out: packed.left_out.len(),
     });
-    let packing_s = start.elapsed().as_secs_f64();
-    let owners = kept::owners(&library.settings, &packed, &files);
+    let owners = kept::owners(&library.settings, packed, files);
     let prompt = Prompt {
         tokens: &packed.tokens,
         n_frozen: packed.documents_start,
@@ -61,7 +78,7 @@ pub(crate) fn answer(
         &mut session,
         &prompt,
         asked.prefixes,
-        &plan.generation,
+        generation,
         cancel,
         &mut |event| match event {
             Event::Reading(reading) => on_event(AskEvent::Reading(reading)),
@@ -72,24 +89,74 @@ pub(crate) fn answer(
     let timing = Timing {
         prefill_s: generated.timing.prefill_s,
         restore_s: generated.timing.restore_s,
-        first_token_s: packing_s + generated.timing.time_to_first_token_s,
+        first_token_s: generated.timing.time_to_first_token_s,
         decode_s: generated.timing.decode_s,
         ..Timing::default()
     };
-    Ok(Answer { timing, ..checked(asked, &packed, generated)? })
+    let answer = checked(asked, packed, generated)?;
+    Ok(Answer { timing: Timing { total_s: start.elapsed().as_secs_f64(), ..timing }, ..answer })
+}
+
+/// What it takes to make the prompt, and the answer behind it, again.
+fn made(asked: &Asked, packed: &Packed, generation: &GenerateOptions, files: &[FileRecord]) -> Made {
+    let files: HashMap<u64, &FileRecord> = files.iter().map(|file| (file.id.0, file)).collect();
+    let made_from = |packed: &PackedPassage| {
+        let passage = &packed.passage;
+        files.get(&passage.document).map(|file| MadeFrom {
+            path: file.stat.path.clone(),
+            hash: file.hash.as_ref().map(|hash| blake3::Hash::from_bytes(*hash).to_string()),
+            byte_start: passage.span.start,
+            byte_end: passage.span.end,
+            heading_path: passage.heading_path.clone(),
+            rank: passage.rank,
+            score: 0.0,
+        })
+    };
+    Made {
+        how: How::Written {
+            sampling: generation.sampling.clone(),
+            max_tokens: generation.max_tokens,
+            max_thinking: generation.max_thinking,
+            prompt_hash: prompt_hash(packed),
+        },
+        model: MadeBy::now(asked),
+        passages: packed.passages.iter().filter_map(made_from).collect(),
+    }
+}
+
+/// BLAKE3 of a prompt's tokens.
+pub(crate) fn prompt_hash(packed: &Packed) -> String {
+    let bytes: Vec<u8> = packed.tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+    blake3::hash(&bytes).to_string()
 }
 
 /// Budgets and sampling, from the model's own values and what the caller asked for.
-struct Plan {
-    budget: Budget,
-    generation: GenerateOptions,
+pub(crate) struct Plan {
+    pub(crate) budget: Budget,
+    pub(crate) generation: GenerateOptions,
     order: Order,
     /// The model is too small for more than one instruction.
-    brief: bool,
+    pub(crate) brief: bool,
+    /// All documents are to be read, or none.
+    everything: bool,
+}
+
+/// Budgets that differ by little would make other prompts of the same documents, with little in common: so there are few.
+const STEPS: [usize; 10] = [1_000, 2_000, 3_000, 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000];
+
+/// The most tokens, up to `most`, that can be read within `seconds`; `most` where nobody knows.
+fn readable(most: usize, seconds: f64, prefixes: Option<&Prefixes>) -> usize {
+    let takes = |n_tokens: usize| prefixes.and_then(|prefixes| prefixes.estimate(0, n_tokens));
+    if takes(most).is_none_or(|estimate| estimate <= seconds) {
+        return most;
+    }
+    let fits = |n_tokens: &usize| takes(*n_tokens).is_some_and(|estimate| estimate <= seconds);
+    STEPS.into_iter().filter(|step| *step < most).take_while(fits).last().unwrap_or(STEPS[0].min(most))
 }
 
 impl Plan {
-    fn new(model: &ChosenModel, options: &AskOptions) -> Self {
+    /// Those of a question; `prefixes` know how fast the model reads here.
+    pub(crate) fn new(model: &ChosenModel, options: &AskOptions, prefixes: Option<&Prefixes>) -> Self {
         let brief = model.evidence_budget < SMALL_BUDGET;
         let mut generation = model.generation();
         if brief {
@@ -101,9 +168,16 @@ impl Plan {
         generation.max_tokens = options.max_tokens.unwrap_or(generation.max_tokens);
         generation.max_thinking = options.max_thinking.or(generation.max_thinking);
         let order = options.order.unwrap_or(if brief { Order::Relevance } else { Order::Sticky });
-        let evidence = options.budget.unwrap_or(model.evidence_budget);
+        let (context, reserved) = (model.context_length, generation.max_tokens);
+        let evidence = match options.budget {
+            Evidence::Suits => model.evidence_budget,
+            Evidence::Tokens(n_tokens) => n_tokens,
+            Evidence::Everything => context.saturating_sub(reserved),
+            Evidence::Seconds(seconds) => readable(model.evidence_budget, seconds, prefixes),
+        };
         Self {
-            budget: Budget { context: model.context_length, reserved: generation.max_tokens, evidence },
+            budget: Budget { context, reserved, evidence },
+            everything: options.budget == Evidence::Everything,
             generation,
             order,
             brief,
@@ -112,15 +186,25 @@ impl Plan {
 }
 
 /// The prompt: all documents that may answer, where they fit the budget, and otherwise the best passages.
-fn pack_prompt(library: &Library, asked: &Asked, plan: &Plan, files: &[FileRecord]) -> Result<Packed, Error> {
+pub(crate) fn pack_prompt(
+    library: &Library,
+    asked: &Asked,
+    plan: &Plan,
+    files: &[FileRecord],
+) -> Result<Packed, Error> {
     let snapshot = asked.index.snapshot()?;
-    if !plan.brief && plan.order != Order::Relevance {
+    if plan.everything || (!plan.brief && plan.order != Order::Relevance) {
         let all = whole(&snapshot, files, plan.budget.evidence)?;
         if let Some(hits) = all.map(|all| best_first(asked.hits, all))
             && let Some(packed) = pack_all(asked.engine, plan, asked.question, &hits)?
         {
             return Ok(packed);
         }
+    }
+    if plan.everything {
+        let Budget { context, reserved, evidence } = plan.budget;
+        let bytes = files.iter().map(|file| file.n_bytes_text).sum();
+        return Err(Error::TooMuchToRead { bytes, budget: evidence, room: context.saturating_sub(reserved) });
     }
     let is_sticky = plan.order == Order::Sticky && !plan.brief;
     let hits = match is_sticky {
@@ -197,12 +281,12 @@ pub(crate) fn pack_whole(
     options: &AskOptions,
     hits: &[Hit],
 ) -> Result<Option<Packed>, Error> {
-    pack_all(engine, &Plan::new(model, options), "", hits)
+    pack_all(engine, &Plan::new(model, options, None), "", hits)
 }
 
 /// Tokens of evidence that an answer reads, and that it could.
 pub(crate) fn room(model: &ChosenModel, options: &AskOptions) -> (usize, usize) {
-    let budget = Plan::new(model, options).budget;
+    let budget = Plan::new(model, options, None).budget;
     (budget.evidence, budget.context.saturating_sub(budget.reserved))
 }
 
@@ -220,6 +304,20 @@ fn pack_with(
     let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief, kept };
     let plain = |text: &str| tokenizer.encode(text);
     Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
+}
+
+/// The prompt of exactly these passages in this order.
+pub(crate) fn repack(
+    engine: &Engine,
+    brief: bool,
+    question: &str,
+    passages: &[Passage],
+) -> Result<Packed, Error> {
+    let tokenizer = engine.model().tokenizer();
+    let surroundings = Surroundings::render(template_of(engine)?, tokenizer, brief)?;
+    let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
+    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !brief, kept: &[] };
+    Ok(docent_pack::repack(&frame, passages, &|text: &str| tokenizer.encode(text)))
 }
 
 fn passages(hits: &[Hit]) -> Vec<Passage> {
@@ -254,8 +352,10 @@ fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answe
     };
     let cut_off = generated.finish == Finish::Cancelled;
     Ok(Answer {
+        id: None,
         status,
         unsupported: findings.unsupported.iter().map(|range| text[range.clone()].to_owned()).collect(),
+        failed_quotes: findings.failed_quotes,
         nearest: if status == Status::NotFound && !cut_off { nearest(asked.hits) } else { Vec::new() },
         answer: text,
         citations,
@@ -277,10 +377,16 @@ fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<
         let Some(source) = packed.passages.iter().find(|p| p.number == finding.number) else { continue };
         let passage = &source.passage;
         let span = passage.span.start + finding.span.start..passage.span.start + finding.span.end;
+        let document = DocId(passage.document);
+        let check = match locator.check(document, &span)? {
+            Check::Verified if finding.repaired => Check::Repaired,
+            check => check,
+        };
         citations.push(Citation {
             n: finding.number,
-            place: locator.place(DocId(passage.document), span, passage.heading_path.clone())?,
+            place: locator.place(document, span, passage.heading_path.clone())?,
             kind: finding.kind,
+            check,
             support: finding.support,
         });
     }

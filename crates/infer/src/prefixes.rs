@@ -30,6 +30,7 @@ const SAMPLED_BLOCKS: usize = 48;
 pub struct Prefixes {
     store: Arc<Store>,
     namespace: Namespace,
+    weights: [u8; 32],
 }
 
 impl std::fmt::Debug for Prefixes {
@@ -62,7 +63,7 @@ impl Prefixes {
             ("state", STATE_VERSION.to_vec()),
         ];
         let namespace = Namespace::of(&facts);
-        let prefixes = Self { store, namespace };
+        let prefixes = Self { store, namespace, weights };
         prefixes.describe(model);
         prefixes
     }
@@ -71,6 +72,16 @@ impl Prefixes {
         let file = model.file().path().file_name().unwrap_or_default().to_string_lossy();
         let about = format!("{file}, {:?}, {:?}", model.layout().kv_type(), model.kernels().isa());
         self.store.describe(&self.namespace, &about);
+    }
+
+    /// What tells the model's file from every other: a hash of its content.
+    pub fn weights(&self) -> &[u8; 32] {
+        &self.weights
+    }
+
+    /// How many of the first of `tokens` are there: what a session would take from the store. Proves them, and notes that they are of use.
+    pub fn n_cached(&self, model: &Model, tokens: &[u32]) -> usize {
+        self.find(model, tokens).n_tokens.min(tokens.len())
     }
 
     /// The store.

@@ -12,10 +12,12 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use crate::rng::Rng;
 
 /// How tokens are chosen. The default is greedy: no randomness at all.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
     /// Divides the logits; 0 (or less) takes the most likely token always.
     pub temperature: f32,

@@ -18,7 +18,9 @@ mod prompt;
 mod sticky;
 
 pub use merge::merge_neighbours;
-pub use prompt::{Budget, Frame, Kept, LeftOut, Order, PackError, Packed, PackedPassage, Reason, pack};
+pub use prompt::{
+    Budget, Frame, Kept, LeftOut, Order, PackError, Packed, PackedPassage, Reason, pack, repack,
+};
 
 use std::ops::Range;
 

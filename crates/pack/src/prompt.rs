@@ -182,6 +182,11 @@ pub fn pack(
     Ok(best)
 }
 
+/// The prompt that holds exactly these passages, in this order: one that was packed before, made again.
+pub fn repack(frame: &Frame, passages: &[Passage], tokenizer: &dyn Tokenize) -> Packed {
+    lay_out(frame, passages, Vec::new(), Order::Sticky, tokenizer)
+}
+
 /// Indices of the passages that fit into `room` tokens one after the other; one that is too large is passed over.
 fn first_fit(sizes: &[usize], room: usize) -> Vec<usize> {
     let mut used = 0;
@@ -464,6 +469,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_packed_can_be_packed_again_from_its_passages(
+            earlier in passages_strategy(), offered in passages_strategy(), evidence in 0..900_usize,
+        ) {
+            let kept = left_behind(&packed(earlier, evidence));
+            let prompt = packed_behind(offered, evidence, &[kept]);
+            let passages: Vec<Passage> = prompt.passages.iter().map(|p| p.passage.clone()).collect();
+            let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[] };
+            let again = repack(&frame, &passages, &bytes);
+            prop_assert_eq!(again.tokens, prompt.tokens);
+            prop_assert_eq!(again.passages, prompt.passages);
+        }
+
         #[test]
         fn never_over_budget_and_every_document_token_maps_back(offered in passages_strategy(), evidence in 0..900_usize) {
             let prompt = packed(offered, evidence);

@@ -1,31 +1,70 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
-use docent::{Answer, AskEvent, AskOptions, Citation, Kind, Order, Place, Reading, Status, Style, Written};
+use docent::{
+    Answer, AskEvent, AskOptions, Check, Citation, Evidence, Kind, Order, Place, Reading, Status, Style,
+    Written,
+};
 use serde_json::json;
 
-use super::{Context, ingest, models, profile, search};
-use crate::args::{self, AskArgs, Thinking};
+use super::{Context, ingest, models, pack, profile, replay, search};
+use crate::args::{self, AskArgs, Budget, EvidenceArgs, Thinking};
 use crate::exit::Outcome;
-use crate::output::{self, count, duration, printable};
+use crate::output::{self, Output, count, duration, printable};
 use crate::progress::{Bar, Unit};
 
 pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
-    anyhow::ensure!(!args.question.trim().is_empty(), "the question is empty");
+    if let Some(id) = &args.replay {
+        return replay::run(context, args, id);
+    }
+    let question = args.question.as_deref().unwrap_or_default();
+    let Some(mut options) = prepare(context, question, &args.evidence)? else {
+        return Ok(Outcome::Interrupted);
+    };
+    options.style = match args.style {
+        None => Style::Auto,
+        Some(args::Style::Write) => Style::Write,
+        Some(args::Style::Quote) => Style::Quote,
+    };
+    if args.dry_run {
+        return pack::show(context, question, &options, args.json);
+    }
+    if args.explain {
+        pack::explain(context, question, &options)?;
+    }
+    let mut screen = Screen::new(context, args.json, args.evidence.model.thinking);
+    let answer = context
+        .library
+        .ask(question, &options, context.interrupt.cancel(), &mut |event| screen.show(event))?;
+    screen.finish();
+    profile::tell(context);
+    if args.json {
+        print_json(context, &answer)?;
+    } else {
+        print_sources(context, &answer, screen.printed);
+        tell_written(context, &context.library.flush_prefixes());
+    }
+    Ok(outcome(context, &answer))
+}
+
+/// Model and index as a question needs them, and how it is to be answered; none where the user stopped the indexing.
+pub fn prepare(context: &Context, question: &str, args: &EvidenceArgs) -> anyhow::Result<Option<AskOptions>> {
+    anyhow::ensure!(!question.trim().is_empty(), "the question is empty");
     let model = models::ensure_for_ask(context, args.model.model.as_deref(), args.ingest.yes)?;
     if !args.within.is_empty() && ingest::look_into(context, &args.within)? == Outcome::Interrupted {
-        return Ok(Outcome::Interrupted);
+        return Ok(None);
     }
-    let options = AskOptions {
+    Ok(Some(AskOptions {
         within: args.within.clone(),
         narrow: search::narrow(&args.narrow)?,
         model,
-        style: match args.style {
-            None => Style::Auto,
-            Some(args::Style::Write) => Style::Write,
-            Some(args::Style::Quote) => Style::Quote,
-        },
+        style: Style::Auto,
         kv_type: models::kv_type(args.model.kv),
-        budget: args.budget,
+        budget: match args.budget {
+            None => Evidence::Suits,
+            Some(Budget::Tokens(n_tokens)) => Evidence::Tokens(n_tokens),
+            Some(Budget::Auto) => Evidence::Seconds(args.wait),
+            Some(Budget::All) => Evidence::Everything,
+        },
         order: args.order.map(|order| match order {
             args::Order::Sticky => Order::Sticky,
             args::Order::Canonical => Order::Canonical,
@@ -35,27 +74,19 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         seed: args.model.seed,
         max_tokens: args.model.max_tokens,
         max_thinking: args.model.max_thinking,
-    };
-    let mut screen = Screen::new(context, args.json, args.model.thinking);
-    let answer = context
-        .library
-        .ask(&args.question, &options, context.interrupt.cancel(), &mut |event| screen.show(event))?;
-    screen.finish();
-    profile::tell(context);
-    if args.json {
-        print_json(context, &answer)?;
-    } else {
-        print_sources(context, &answer, screen.printed);
-        tell_written(context, &context.library.flush_prefixes());
-    }
-    Ok(match answer.status {
+    }))
+}
+
+/// How an answer ends the program.
+pub fn outcome(context: &Context, answer: &Answer) -> Outcome {
+    match answer.status {
         _ if context.interrupt.requested() => Outcome::Interrupted,
         Status::Answered | Status::Partly => Outcome::Done,
         Status::NotFound => Outcome::NotFound,
-    })
+    }
 }
 
-fn print_json(context: &Context, answer: &Answer) -> anyhow::Result<()> {
+pub fn print_json(context: &Context, answer: &Answer) -> anyhow::Result<()> {
     let written = context.library.flush_prefixes();
     let mut value = serde_json::to_value(answer)?;
     value["prefix_store"] = json!({
@@ -92,7 +123,7 @@ impl<'a> Screen<'a> {
         Self { context, bar: None, json, thinking, reasons: false, printed: false }
     }
 
-    fn show(&mut self, event: AskEvent) {
+    pub fn show(&mut self, event: AskEvent) {
         match event {
             AskEvent::Packed { prompt_tokens, n_passages, n_left_out } => {
                 let bar = Bar::new(self.context.output.shows_progress(), Unit::Tokens);
@@ -104,6 +135,7 @@ impl<'a> Screen<'a> {
             AskEvent::Reading(reading) => self.read(reading),
             AskEvent::Thinking(text) => self.thought(&text),
             AskEvent::Answer(text) => self.answer(&text),
+            AskEvent::NotWrittenDown(reason) => self.context.output.note(format!("note: {reason}")),
         }
     }
 
@@ -176,7 +208,7 @@ impl<'a> Screen<'a> {
     }
 }
 
-fn print_sources(context: &Context, answer: &Answer, printed: bool) {
+pub fn print_sources(context: &Context, answer: &Answer, printed: bool) {
     let output = &context.output;
     if !printed {
         output.line(&answer.answer);
@@ -192,6 +224,13 @@ fn print_sources(context: &Context, answer: &Answer, printed: bool) {
         output.line(output.bold("Not found in your documents:"));
         for sentence in &answer.unsupported {
             output.line(format!("  {}", one_line(sentence)));
+        }
+    }
+    if !answer.failed_quotes.is_empty() {
+        output.line("");
+        output.line(output.bold("Quoted, but in none of your documents:"));
+        for quotation in &answer.failed_quotes {
+            output.line(format!("  \"{}\"", one_line(quotation)));
         }
     }
     if answer.status == Status::NotFound {
@@ -220,7 +259,13 @@ fn print_citation(context: &Context, citation: &Citation) {
         Kind::Cited => "",
         Kind::Attributed => " (attributed)",
     };
-    output.line(format!("[{}] {}{how}", citation.n, output.bold(&location(&citation.place))));
+    let check = match citation.check {
+        Check::Verified => "",
+        Check::Repaired => ", mended: the document says",
+        Check::SourceChanged => " (the file has changed since it was indexed: `docent update`)",
+        Check::SourceGone => " (the file is gone)",
+    };
+    output.line(format!("[{}] {}{how}{check}", citation.n, linked(output, &citation.place)));
     output.line(format!("    \"{}\"", one_line(&citation.place.quote)));
 }
 
@@ -234,12 +279,12 @@ fn print_nearest(context: &Context, answer: &Answer) {
         output.line(output.bold("Nearest passages:"));
     }
     for place in &answer.nearest {
-        output.line(format!("  {}", location(place)));
+        output.line(format!("  {}", linked(output, place)));
     }
 }
 
 /// `path:12` or `path page 3`, with the headings above.
-fn location(place: &Place) -> String {
+pub fn location(place: &Place) -> String {
     let at = match place.page {
         Some(page) => format!(" page {page}"),
         None => format!(":{}", place.line_start),
@@ -250,6 +295,11 @@ fn location(place: &Place) -> String {
         format!("  {}", place.heading_path.join(" > "))
     };
     format!("{}{at}{}", output::place(&place.path), printable(&headings))
+}
+
+/// The location, which a terminal that can opens as a file.
+fn linked(output: &Output, place: &Place) -> String {
+    output.link(&place.path, &output.bold(&location(place)))
 }
 
 fn one_line(text: &str) -> String {

@@ -10,8 +10,8 @@ use crate::output::bytes;
 
 pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
     let settings = context.library.settings();
-    // What the model computed for the documents is their content as well.
-    let mut folders = vec![settings.index_dir(), settings.prefix_dir()];
+    // What the model computed for the documents is their content as well, and so is what was answered from them.
+    let mut folders = vec![settings.index_dir(), settings.prefix_dir(), settings.history_path()];
     if args.all {
         folders.push(settings.models_dir());
     }
@@ -34,6 +34,7 @@ pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn remove(folder: &Path) -> anyhow::Result<()> {
-    std::fs::remove_dir_all(folder).map_err(|error| anyhow::anyhow!("{}: {error}", folder.display()))
+fn remove(path: &Path) -> anyhow::Result<()> {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
 }

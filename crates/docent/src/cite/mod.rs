@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! for each sentence of the answer:
+//!     a quotation in it that stands in a source → quoted; one that nearly does → quoted, repaired
 //!     [n] in it, and passage n supports it     → cited, with the sentence of n that supports it best
 //!     otherwise, some passage supports it      → attributed to the best one
 //!     otherwise, some passage comes close      → attributed to it, and the answer counts as partly supported
@@ -15,23 +16,24 @@
 //! purpose: cheap, exact to explain, and independent of the model that wrote the answer. It cannot follow a
 //! paraphrase that shares no word with its source; such a sentence is reported as unsupported rather than guessed at.
 
+mod nearest;
 mod sentence;
 mod support;
 mod words;
 
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use sentence::sentences;
-use support::Scorer;
+use support::{Best, Scorer};
 pub(crate) use words::says_something;
 
 /// How a citation came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// The answer repeats the source word for word in quotation marks.
+    /// The answer repeats the source in quotation marks.
     Quoted,
     /// The model named the passage, and the passage supports the sentence.
     Cited,
@@ -57,6 +59,8 @@ pub struct Finding {
     pub span: Range<usize>,
     /// How the source was found.
     pub kind: Kind,
+    /// The answer's quotation is not word for word what stands at `span`, only near to it.
+    pub repaired: bool,
     /// Share of the sentence's weighted words found at `span`, 0 to 1.
     pub support: f32,
     /// The sentence's bytes in the answer.
@@ -70,6 +74,8 @@ pub struct Findings {
     pub citations: Vec<Finding>,
     /// Sentences of the answer that no source supports.
     pub unsupported: Vec<Range<usize>>,
+    /// Quotations of the answer that stand in no source, nor anything near to them.
+    pub failed_quotes: Vec<String>,
 }
 
 /// Below this share of its weighted words a sentence does not count as supported. Chosen on the sample folder's
@@ -86,7 +92,9 @@ const SHORTEST_QUOTATION: usize = 12;
 impl Findings {
     /// Whether every sentence that says something is supported.
     pub fn all_supported(&self) -> bool {
-        self.unsupported.is_empty() && self.citations.iter().all(|finding| finding.support >= SUPPORTED)
+        self.unsupported.is_empty()
+            && self.failed_quotes.is_empty()
+            && self.citations.iter().all(|finding| finding.support >= SUPPORTED)
     }
 }
 
@@ -101,11 +109,14 @@ pub fn check(question: &str, answer: &str, sources: &[Source]) -> Findings {
         if !says_something(&plain) {
             continue;
         }
-        match find(&scorer, &plain, &named, sources) {
-            Some((number, span, kind, support)) => {
-                let known = findings.citations.iter().any(|c| c.number == number && c.span == span);
-                if !known {
-                    findings.citations.push(Finding { number, span, kind, support, sentence });
+        let quoted = Quoted::find(&plain, &named, sources);
+        findings.failed_quotes.extend(quoted.failed);
+        let found = quoted.place.or_else(|| supporting(&scorer, &plain, &named));
+        match found.map(|place| Finding { sentence: sentence.clone(), ..place }) {
+            Some(finding) => {
+                let is_same = |c: &Finding| c.number == finding.number && c.span == finding.span;
+                if !findings.citations.iter().any(is_same) {
+                    findings.citations.push(finding);
                 }
             }
             None => findings.unsupported.push(sentence),
@@ -114,36 +125,71 @@ pub fn check(question: &str, answer: &str, sources: &[Source]) -> Findings {
     findings
 }
 
-fn find(
-    scorer: &Scorer,
-    sentence: &str,
-    named: &[usize],
-    sources: &[Source],
-) -> Option<(usize, Range<usize>, Kind, f32)> {
-    if let Some((number, span)) = quoted_place(sentence, named, sources) {
-        return Some((number, span, Kind::Quoted, 1.0));
-    }
+/// The passage that supports a sentence, one it names if possible.
+fn supporting(scorer: &Scorer, sentence: &str, named: &[usize]) -> Option<Finding> {
     let cited = scorer.best(sentence, |number| named.contains(&number));
+    let finding = |best: Best, kind: Kind| Finding {
+        number: best.number,
+        span: best.span,
+        kind,
+        repaired: false,
+        support: best.support,
+        sentence: 0..0,
+    };
     if let Some(best) = cited.filter(|best| best.support >= SUPPORTED) {
-        return Some((best.number, best.span, Kind::Cited, best.support));
+        return Some(finding(best, Kind::Cited));
     }
     let best = scorer.best(sentence, |_| true).filter(|best| best.support >= CLOSE)?;
-    Some((best.number, best.span, Kind::Attributed, best.support))
+    Some(finding(best, Kind::Attributed))
 }
 
-/// Where a quotation of the sentence stands word for word, in a source it names if possible.
-fn quoted_place(sentence: &str, named: &[usize], sources: &[Source]) -> Option<(usize, Range<usize>)> {
-    let quotations = sentence::quotations(sentence);
-    let mut ordered: Vec<&Source> = sources.iter().collect();
-    ordered.sort_by_key(|source| !named.contains(&source.number));
-    for quotation in quotations.iter().filter(|q| q.chars().count() >= SHORTEST_QUOTATION) {
-        for source in &ordered {
-            if let Some(at) = source.text.find(quotation.as_str()) {
-                return Some((source.number, at..at + quotation.len()));
+/// What became of the quotations of a sentence.
+#[derive(Default)]
+struct Quoted {
+    /// The first that stands somewhere.
+    place: Option<Finding>,
+    /// Those that do not.
+    failed: Vec<String>,
+}
+
+impl Quoted {
+    /// Looks for each quotation word for word, then for what it is nearest to; in sources the sentence names first.
+    fn find(sentence: &str, named: &[usize], sources: &[Source]) -> Self {
+        let mut quoted = Self::default();
+        let mut ordered: Vec<&Source> = sources.iter().collect();
+        ordered.sort_by_key(|source| !named.contains(&source.number));
+        for quotation in sentence::quotations(sentence) {
+            let text =
+                quotation.trim_matches(|c: char| c.is_whitespace() || matches!(c, '.' | ',' | ';' | '…'));
+            if text.chars().count() < SHORTEST_QUOTATION {
+                continue;
+            }
+            match exact(text, &ordered).or_else(|| nearly(text, &ordered)) {
+                Some(place) => quoted.place = quoted.place.or(Some(place)),
+                None => quoted.failed.push(quotation),
             }
         }
+        quoted
     }
-    None
+}
+
+fn exact(quotation: &str, sources: &[&Source]) -> Option<Finding> {
+    let found = |source: &&Source| Some((source.number, source.text.find(quotation)?));
+    let (number, at) = sources.iter().find_map(found)?;
+    Some(quoted_at(number, at..at + quotation.len(), 1.0, false))
+}
+
+fn nearly(quotation: &str, sources: &[&Source]) -> Option<Finding> {
+    let found = |source: &&Source| Some((source.number, nearest::nearest(quotation, source.text)?));
+    let places: Vec<_> = sources.iter().filter_map(found).collect();
+    // The first of equals: those that the sentence names stand first.
+    let best = places.into_iter().rev().max_by(|a, b| a.1.1.total_cmp(&b.1.1))?;
+    let (number, (span, share)) = best;
+    Some(quoted_at(number, span, share, true))
+}
+
+fn quoted_at(number: usize, span: Range<usize>, support: f32, repaired: bool) -> Finding {
+    Finding { number, span, kind: Kind::Quoted, repaired, support, sentence: 0..0 }
 }
 
 /// The numbers in `[1]`, `[1, 2]`, `[1][2]`.
@@ -256,6 +302,17 @@ mod tests {
         let findings = check("?", "It says \"hold the red button for ten seconds\" somewhere.", &sources());
         assert_eq!(findings.citations[0].kind, Kind::Quoted);
         assert_eq!(quote(&findings.citations[0]), "hold the red button for ten seconds");
+    }
+
+    #[test]
+    fn a_quotation_with_a_changed_word_is_repaired_and_one_from_nowhere_is_named() {
+        let answer =
+            "It says \"hold the red knob for ten seconds\". It says \"turn the blue wheel twice around\".";
+        let findings = check("?", answer, &sources());
+        assert_eq!(quote(&findings.citations[0]), "hold the red button for ten seconds");
+        assert!(findings.citations[0].repaired);
+        assert_eq!(findings.failed_quotes, ["turn the blue wheel twice around"]);
+        assert!(!findings.all_supported());
     }
 
     #[test]
