@@ -159,7 +159,7 @@ fn of_store(problem: &Problem) -> Fault {
     let store = match problem.store {
         Store::Catalog | Store::CatalogFile => "catalog",
         Store::Postings => "postings",
-        Store::Vectors => "vectors",
+        Store::Vectors | Store::VectorCopies => "vectors",
     };
     Fault { store, what: problem.what.clone() }
 }

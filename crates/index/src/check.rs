@@ -40,6 +40,8 @@ pub enum Store {
     Postings,
     /// Vector files: [`Writer::forget_vectors`](crate::Writer::forget_vectors) drops them, to be embedded again.
     Vectors,
+    /// Codes and lists made from the vectors: [`Writer::forget_copies`](crate::Writer::forget_copies) drops them, to be made anew.
+    VectorCopies,
 }
 
 impl std::fmt::Display for Problem {
@@ -47,7 +49,7 @@ impl std::fmt::Display for Problem {
         let store = match self.store {
             Store::Catalog | Store::CatalogFile => "catalog",
             Store::Postings => "postings",
-            Store::Vectors => "vectors",
+            Store::Vectors | Store::VectorCopies => "vectors",
         };
         write!(f, "{store}: {}", self.what)
     }
@@ -206,6 +208,10 @@ fn check_vectors(
         if n > 0 {
             report(format!("{n} {what}"));
         }
+    }
+    if n_wrong + n_stray == 0 {
+        let copies = files.wrong_copies();
+        problems.extend(copies.into_iter().map(|what| Problem::new(Store::VectorCopies, what)));
     }
 }
 

@@ -212,6 +212,94 @@ fn a_damaged_store_is_found_and_made_anew() {
     }
 }
 
+/// An index whose writer makes lists of ten rows already, and the hits of a search in it.
+fn many_vectors(dir: &Path, faults: Faults) -> crate::Result<bool> {
+    let mut writer = Writer::open(dir, Some(spec()), faults)?;
+    writer.make_lists_from(10);
+    writer.make_lists(&mut |_, _| true)
+}
+
+#[test]
+fn making_lists_can_be_cut_at_any_step_and_fail_at_any_step() {
+    let [old, _] = both_states();
+    let prepared = prepared();
+    let lists = |dir: &Path| dir.join("vectors").join("1.lists");
+    for n in 0.. {
+        let (dir, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        copy(prepared.path(), dir.path());
+        let count = Arc::new(AtomicUsize::new(0));
+        let faults = {
+            let (count, home, cut) = (Arc::clone(&count), dir.path().to_owned(), cut.path().to_owned());
+            Faults::new(move |step| {
+                if count.fetch_add(1, Ordering::SeqCst) == n && step != "sweep" {
+                    copy(&home, &cut); // what a process killed here leaves
+                    return Err(io::Error::new(io::ErrorKind::StorageFull, "injected"));
+                }
+                Ok(())
+            })
+        };
+        let result = many_vectors(dir.path(), faults);
+        if count.load(Ordering::SeqCst) <= n {
+            assert!(result.unwrap() && n >= 5, "{n} steps");
+            assert_eq!(content(dir.path(), true), (old, Vec::new()));
+            assert!(lists(dir.path()).exists());
+            break;
+        }
+        for left in [dir.path(), cut.path()].into_iter().filter(|dir| Index::exists(dir)) {
+            assert_eq!(content(left, true), (old.clone(), Vec::new()), "step {n}");
+            many_vectors(left, Faults::default()).unwrap();
+            assert!(lists(left).exists(), "step {n}");
+            assert!(!lists(left).with_extension("lists.new").exists(), "step {n}");
+            assert_eq!(content(left, true), (old.clone(), Vec::new()), "step {n}");
+        }
+    }
+}
+
+#[test]
+fn lists_are_made_again_when_a_fifth_more_rows_have_come_and_seen_by_readers_at_once() {
+    let dir = prepared();
+    let reader = Index::open(dir.path(), &IndexOptions { read_only: true }).unwrap();
+    let mut generation = reader.snapshot().unwrap().generation();
+    let mut writer = Writer::open(dir.path(), Some(spec()), Faults::default()).unwrap();
+    assert!(!writer.make_lists(&mut |_, _| true).unwrap(), "few rows need none");
+    writer.make_lists_from(10);
+    for (n_new, expected) in [(0, true), (0, false), (40, false), (40, true), (1, false)] {
+        if n_new > 0 {
+            writer.put_document(document(&format!("/d/more{generation}"), n_new, "more")).unwrap();
+            writer.commit().unwrap();
+            generation += 1;
+        }
+        assert_eq!(writer.make_lists(&mut |_, _| true).unwrap(), expected, "{n_new} more");
+        generation += u64::from(expected);
+        assert_eq!(reader.snapshot().unwrap().generation(), generation);
+    }
+    assert_eq!(reader.check().unwrap(), []);
+}
+
+#[test]
+fn damaged_codes_and_lists_are_found_and_made_anew_without_embedding() {
+    let [old, _] = both_states();
+    for name in ["1.i8", "1.lists"] {
+        let dir = prepared();
+        many_vectors(dir.path(), Faults::default()).unwrap();
+        let path = dir.path().join("vectors").join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len() - 7;
+        bytes[end] ^= 0x55;
+        std::fs::write(&path, bytes).unwrap();
+        let index = Index::open(dir.path(), &IndexOptions::default()).unwrap();
+        let problems = index.check().unwrap();
+        assert!(problems.iter().all(|p| p.store == crate::Store::VectorCopies) && problems.len() == 1);
+        let mut writer = Writer::open(dir.path(), Some(spec()), Faults::default()).unwrap();
+        let repaired = writer.repair(&problems).unwrap();
+        assert!(repaired.vector_copies && !repaired.vectors && repaired.n_removed == 0);
+        writer.commit().unwrap();
+        drop(writer);
+        assert_eq!(content(dir.path(), true), (old.clone(), Vec::new()), "{name}");
+        assert!(dir.path().join("vectors").join("1.i8").exists());
+    }
+}
+
 #[test]
 fn a_catalog_whose_side_files_cannot_be_made_is_still_read() {
     let dir = prepared();

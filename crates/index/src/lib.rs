@@ -40,4 +40,6 @@ pub use types::{
     Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, Fate, FileRecord, FileStat, Filter, NewChunk,
     NewDocument, PathGlob, Root, RootSettings, Stats,
 };
+#[doc(hidden)]
+pub use vectors::alone;
 pub use writer::Writer;

@@ -16,6 +16,8 @@ pub struct Repaired {
     pub postings: bool,
     /// The vectors were forgotten: every passage has to be embedded again.
     pub vectors: bool,
+    /// What is made from the vectors was dropped, to be made anew.
+    pub vector_copies: bool,
 }
 
 /// See [`Writer::repair`].
@@ -25,6 +27,10 @@ pub(crate) fn repair(writer: &mut Writer, problems: &[Problem]) -> Result<Repair
     }
     let mut repaired = Repaired::default();
     let has = |store: Store| problems.iter().any(|problem| problem.store == store);
+    if has(Store::VectorCopies) {
+        writer.forget_copies()?;
+        repaired.vector_copies = true;
+    }
     // What is damaged must not be read by what comes after.
     let damaged: BTreeSet<DocId> = problems.iter().filter_map(|problem| problem.doc).collect();
     for doc in damaged {

@@ -9,6 +9,9 @@
 //!  5. SQLite commits: **the one commit point**;
 //!  6. files that the new state does not name are deleted.
 //!
+//! Lists of near vectors ([`Writer::make_lists`]) are made after a commit, of rows that count, and a commit of nothing else follows so
+//! that readers look for them.
+//!
 //! A process killed before 5 leaves the old state with some files that nobody names; killed after 5, the new state
 //! with the same. The next writer begins with step 6. An error before 5 undoes the transaction, and the writer
 //! refuses to go on until [`Writer::rollback`] is called, so that a caller cannot commit half of its work unawares.
@@ -61,6 +64,8 @@ pub struct Writer {
     accepts: Option<EmbeddingSpec>,
     postings: Option<PostingsWriter>,
     vectors: Option<VectorWriter>,
+    /// Vector rows from which lists are made.
+    listed_from: u64,
     faults: Faults,
     _lock: WriterLock,
 }
@@ -84,6 +89,7 @@ impl Writer {
             accepts: embedding,
             postings: None,
             vectors: None,
+            listed_from: vectors::LISTED_FROM,
             faults,
             _lock: lock,
         };
@@ -485,6 +491,43 @@ impl Writer {
         Ok(())
     }
 
+    /// Drops what is made from the vectors. The codes are made anew here and now, lists by [`make_lists`](Self::make_lists).
+    ///
+    /// # Errors
+    /// If the files cannot be deleted or written.
+    pub fn forget_copies(&mut self) -> Result<()> {
+        self.commit()?; // nothing half written is lost with the files
+        self.vectors = None;
+        self.changed = true;
+        let State { vector_serial, vector_rows, embedding, .. } = self.state.clone();
+        vectors::remove_copies(&self.dir.join(vectors::FOLDER), vector_serial)?;
+        if let Some(spec) = embedding.filter(|_| vector_rows > 0) {
+            self.vectors(&spec)?;
+        }
+        Ok(())
+    }
+
+    /// Makes lists of vectors near each other if there are enough vectors to be worth it and too many that no list has: searches then
+    /// need not look at all of them. Commits first, and again if lists were made. To be called when a larger change is over; it takes
+    /// a minute or so for a million vectors. `tell` hears how much of how much is done, and answers whether to go on. True if lists
+    /// were made.
+    ///
+    /// # Errors
+    /// What committing gives; if the files cannot be written. Searches find all the same without lists.
+    pub fn make_lists(&mut self, tell: &mut dyn FnMut(u64, u64) -> bool) -> Result<bool> {
+        self.commit()?;
+        let State { vector_serial, vector_rows, embedding, .. } = self.committed.clone();
+        let Some(spec) = embedding else { return Ok(false) };
+        let folder = self.dir.join(vectors::FOLDER);
+        let made = vectors::wants_lists(&folder, &spec, vector_serial, vector_rows, self.listed_from)?
+            && vectors::make_lists(&folder, &spec, vector_serial, vector_rows, &self.faults, tell)?;
+        if made {
+            self.changed = true;
+            self.commit()?;
+        }
+        Ok(made)
+    }
+
     /// Mends what a check found wrong, as far as the index can do so by itself; takes effect with the next commit.
     /// Documents that are damaged in the catalog are removed, to be ingested again; postings are made anew from the
     /// catalog; vectors are forgotten, to be embedded again.
@@ -701,6 +744,11 @@ impl Writer {
 
 #[cfg(test)]
 impl Writer {
+    /// Makes lists of so few rows already.
+    pub(crate) fn make_lists_from(&mut self, n_rows: u64) {
+        self.listed_from = n_rows;
+    }
+
     /// Lets the catalog grow by so many pages only, as a disk that is nearly full would.
     pub(crate) fn limit_catalog_pages(&self, n_more: i64) {
         let n: i64 = self.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();

@@ -121,6 +121,7 @@ pub(crate) fn run(
         run.work(plan, tools)?;
     }
     run.writer.commit()?;
+    run.sort_vectors();
     match lost_root {
         Some(error) => Err(error),
         None => Ok(run.summary),
@@ -397,6 +398,18 @@ impl Run<'_> {
             self.commit_now_and_then()?;
         }
         Ok(())
+    }
+
+    /// Makes lists of near vectors where there are many. Everything is committed before, and searches find without them: what
+    /// goes wrong here is no failure of the ingestion, and the next one tries again.
+    fn sort_vectors(&mut self) {
+        let Run { cancel, progress, summary, writer, .. } = self;
+        if !summary.interrupted {
+            let _ = writer.make_lists(&mut |done, total| {
+                progress(Progress::Sorting { percent: (done * 100 / total.max(1)).min(100) as u8 });
+                !cancel()
+            });
+        }
     }
 
     /// Commits if the last commit is long enough ago.

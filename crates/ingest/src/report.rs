@@ -73,6 +73,11 @@ pub enum Progress {
         /// The file worked on.
         path: PathBuf,
     },
+    /// Everything is indexed; vectors are sorted, so that searches among so many stay quick.
+    Sorting {
+        /// Of a hundred.
+        percent: u8,
+    },
 }
 
 /// What an ingestion did, in files, and what it found unchanged.

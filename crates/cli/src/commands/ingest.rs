@@ -74,6 +74,7 @@ pub fn draw(context: &Context, bar: &Bar, progress: &Progress) {
             bar.above(|| context.output.note(format!("waiting for {holder}, which writes to the index")));
             bar.say("waiting");
         }
+        Progress::Sorting { percent } => bar.say(format!("sorting vectors: {percent} %")),
         Progress::Scanning { found } => bar.say(format!("looking: {} files", count(*found))),
         Progress::Working { files_done, files_total, bytes_done, bytes_total, path } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();

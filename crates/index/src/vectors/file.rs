@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use docent_mapped::MappedFile;
 
 use super::codes;
+use super::lists::{self, Lists};
 use crate::error::{IndexError, Result};
 use crate::fault::Faults;
 use crate::types::EmbeddingSpec;
@@ -21,19 +22,22 @@ const IDS_ROW: usize = 16;
 
 /// Which of the files; written into its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Vectors = 0,
     Ids = 1,
     /// Made from the vectors, and made anew from them if it is missing.
     Codes = 2,
+    /// Likewise; laid out in `lists/file.rs`.
+    Lists = 3,
 }
 
 impl Kind {
-    fn path(self, folder: &Path, serial: u64) -> PathBuf {
+    pub(super) fn path(self, folder: &Path, serial: u64) -> PathBuf {
         folder.join(match self {
             Kind::Vectors => format!("{serial}.f32"),
             Kind::Ids => format!("{serial}.ids"),
             Kind::Codes => format!("{serial}.i8"),
+            Kind::Lists => format!("{serial}.lists"),
         })
     }
 
@@ -41,13 +45,13 @@ impl Kind {
         match self {
             Kind::Vectors => dim * 4,
             Kind::Ids => IDS_ROW,
-            Kind::Codes => codes::row_bytes(dim),
+            Kind::Codes | Kind::Lists => codes::row_bytes(dim),
         }
     }
 }
 
 /// The 64 bytes at the start of each file; all numbers little-endian.
-fn header(kind: Kind, serial: u64, spec: &EmbeddingSpec) -> [u8; HEADER] {
+pub(super) fn header(kind: Kind, serial: u64, spec: &EmbeddingSpec) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[0..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -187,10 +191,11 @@ fn self_error(folder: &Path, kind: Kind, serial: u64, error: std::io::Error) -> 
     IndexError::io(&kind.path(folder, serial), error)
 }
 
+/// A file whose writes can be made to fail.
 #[derive(Debug)]
-struct FaultyFile {
-    file: File,
-    faults: Faults,
+pub(super) struct FaultyFile {
+    pub(super) file: File,
+    pub(super) faults: Faults,
 }
 
 impl Write for FaultyFile {
@@ -210,6 +215,8 @@ pub(crate) struct VectorFiles {
     ids: MappedFile,
     /// None in an index of a version without them.
     codes: Option<MappedFile>,
+    /// None if there are too few rows, or those that there are do not fit.
+    pub(super) lists: Option<Lists>,
     pub(super) dim: usize,
     pub(super) n_rows: usize,
 }
@@ -240,6 +247,7 @@ impl VectorFiles {
             vectors: map(Kind::Vectors)?,
             ids: map(Kind::Ids)?,
             codes: map(Kind::Codes).ok(),
+            lists: lists::open(folder, spec, serial, n_rows),
             dim: spec.dim,
             n_rows: usize::try_from(n_rows).unwrap_or(usize::MAX),
         })
@@ -259,10 +267,32 @@ impl VectorFiles {
         bytemuck::try_cast_slice(&self.ids[HEADER..end]).unwrap_or(&[])
     }
 
+    /// Whether every row has codes.
+    pub(super) fn has_codes(&self) -> bool {
+        self.codes.is_some()
+    }
+
     /// Codes of one row, with their scale; see `codes`. None if the file has none.
     pub(super) fn code_row(&self, row: usize) -> Option<&[u8]> {
         let size = codes::row_bytes(self.dim);
         self.codes.as_ref()?.get(HEADER + row * size..)?.get(..size)
+    }
+
+    /// What is wrong with the codes and the lists, which are made from the vectors. Reads everything.
+    pub(crate) fn wrong_copies(&self) -> Vec<String> {
+        let code_of = |row: u32| codes::row(self.row(u64::from(row)).unwrap_or_default());
+        let n_rows = u32::try_from(self.n_rows).unwrap_or(u32::MAX);
+        let is_wrong = |row: &u32| self.code_row(*row as usize).is_some_and(|code| code != code_of(*row));
+        let n_codes = if self.has_codes() { (0..n_rows).filter(is_wrong).count() } else { 0 };
+        let n_listed = self.lists.as_ref().map_or(0, |lists| lists.n_wrong(code_of));
+        [
+            (n_codes, "rows have codes that are not theirs"),
+            (n_listed, "rows are not in their list, or with other codes"),
+        ]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect()
     }
 
     /// Vector of one row.
@@ -287,4 +317,18 @@ pub(crate) fn sweep(folder: &Path, serial: u64) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// Deletes what is made from the vectors of `serial`; the next writer makes the codes anew, and lists when it is asked to.
+pub(crate) fn remove_copies(folder: &Path, serial: u64) -> Result<()> {
+    for kind in [Kind::Codes, Kind::Lists] {
+        let path = kind.path(folder, serial);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(IndexError::io(&path, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Search: by codes for candidates, then by the numbers themselves.
 //!
-//! Every living row that may answer is looked at.
+//! Every living row that may answer is looked at; where there are lists (`lists`), those in the nearest ones, and the rows behind what
+//! the lists cover.
 
 use std::sync::Arc;
 
@@ -15,17 +16,18 @@ use crate::top::Top;
 const ROWS_PER_THREAD: usize = 8192;
 /// Candidates beyond the wanted ones that are scored again: more than ever change places over the codes' rounding.
 const SPARE: usize = 32;
+
 /// A question as codes.
 #[derive(Clone, Copy)]
-struct Query<'a> {
-    dense: Dense,
-    code: &'a [i8],
-    scale: f32,
+pub(super) struct Query<'a> {
+    pub(super) dense: Dense,
+    pub(super) code: &'a [i8],
+    pub(super) scale: f32,
 }
 
 impl Query<'_> {
     /// About the dot product with a row of codes.
-    fn score(&self, row: &[u8]) -> f32 {
+    pub(super) fn score(&self, row: &[u8]) -> f32 {
         let (code, scale) = codes::parts(row);
         self.dense.dot_i8(self.code, code) as f32 * (self.scale * scale)
     }
@@ -38,11 +40,20 @@ pub(crate) struct Among<'a> {
     pub dead: &'a DocSet,
     /// Documents that may answer; none: all.
     pub allowed: Option<&'a Arc<DocSet>>,
+    /// Number of all documents.
+    pub n_docs: usize,
+}
+
+impl Among<'_> {
+    /// The share of documents that may answer, which is about that of their rows.
+    fn share(&self) -> f32 {
+        self.allowed.map_or(1.0, |allowed| allowed.len() as f32 / self.n_docs.max(1) as f32)
+    }
 }
 
 impl VectorFiles {
     /// The `k` rows with the greatest dot product with `query` whose document is allowed and that are not dead: passage
-    /// number and product, best first.
+    /// number and product, best first. By lists some of them may be missed, one in a hundred or so.
     pub(crate) fn search(
         &self,
         query: &[f32],
@@ -54,22 +65,31 @@ impl VectorFiles {
         let coded = codes::row(query);
         let (code, scale) = codes::parts(&coded);
         let query_codes = Query { dense: Dense::default(), code, scale };
-        self.rescore(query, self.scan(query, &query_codes, among, n_candidates, n_threads), k)
+        let by_lists = self.lists.as_ref().and_then(|lists| {
+            let effort = lists.effort(n_candidates, among.share())?;
+            let doc_of = |row: u32| Some(self.id(u64::from(row))?.1);
+            Some((lists.search(&query_codes, among, doc_of, n_candidates, effort), lists.n_rows()))
+        });
+        let (mut candidates, n_covered) = by_lists.unwrap_or_default();
+        candidates.extend(self.scan(n_covered, query, &query_codes, among, n_candidates, n_threads));
+        self.rescore(query, candidates, k)
     }
 
-    /// The best rows: row number and product, by the codes if the files have them.
+    /// The best of the rows from `first` on: row number and product, by the codes if the files have them.
     fn scan(
         &self,
+        first: usize,
         query: &[f32],
         query_codes: &Query<'_>,
         among: Among<'_>,
         k: usize,
         n_threads: usize,
     ) -> Vec<(u64, f32)> {
-        let n_parts = n_threads.min(self.n_rows / ROWS_PER_THREAD).max(1);
-        let part = self.n_rows.div_ceil(n_parts).max(1);
+        let n_rows = self.n_rows.saturating_sub(first);
+        let n_parts = n_threads.min(n_rows / ROWS_PER_THREAD).max(1);
+        let part = n_rows.div_ceil(n_parts).max(1);
         let scan = |part_idx: usize| {
-            let start = part_idx * part;
+            let start = first + part_idx * part;
             let mut top = Top::new(k);
             for row in start..(start + part).min(self.n_rows) {
                 let doc = self.ids()[2 * row + 1];
@@ -168,7 +188,7 @@ mod tests {
         let files = written(dir.path(), n);
         let dead: DocSet = (0..n).step_by(7).collect();
         let allowed: Arc<DocSet> = Arc::new((0..n / 10).filter(|doc| doc % 3 == 0).collect());
-        let among = Among { dead: &dead, allowed: Some(&allowed) };
+        let among = Among { dead: &dead, allowed: Some(&allowed), n_docs: 2_000 };
         let query = unit(1 << 40);
         let one = files.search(&query, among, 20, 1);
         assert_eq!(chunks(&one), exact(n, &query, 20, |i| i % 7 != 0 && i / 10 % 3 == 0));
