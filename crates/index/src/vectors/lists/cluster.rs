@@ -11,7 +11,7 @@
 
 use super::products::{GoOn, Rows, for_each_row, greatest, normalise, pack};
 
-/// Passes over the sample; more changed recall by less than a thousandth.
+/// Passes over the sample. Not tuned: how many lists a search needs is measured afterwards, however good the clusters are.
 pub(super) const N_PASSES: usize = 8;
 
 /// Up to `k` unit vectors (k, dim); some may be of no use to any vector. None if the caller gave up.

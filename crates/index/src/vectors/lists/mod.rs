@@ -15,8 +15,8 @@
 //! The file is made of rows that count, and those never change where they lie: so it is right or not there, whatever process is
 //! killed when. It covers the rows there were; later ones are looked at one by one until there are so many that it is made anew.
 //!
-//! Not a graph (HNSW): at a million rows that takes an hour to build here, and is a tenth of a search faster; nor can rows be filtered or
-//! deleted without hurting it. Figures: docs/retrieval.md.
+//! Not a graph of neighbours (HNSW): that takes many times as long to build, cannot be filtered or lose rows without hurting its searches, and
+//! is searched in no order that memory likes. Figures: docs/retrieval.md.
 
 mod build;
 mod cluster;

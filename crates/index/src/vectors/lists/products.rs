@@ -4,7 +4,7 @@ use docent_kernels::{Activation, Dense, PackedMatrix};
 
 /// Rows multiplied at a time: their products with some thousand directions stay in the second-level cache.
 const BLOCK: usize = 32;
-/// Rows a thread takes before the caller is asked whether to go on: about a tenth of a second with 4,000 directions.
+/// Rows a thread takes before the caller is asked whether to go on: a few tenths of a second with 4,000 directions.
 const SPAN: usize = 4096;
 
 /// Told of so many more rows done; false: give up.
