@@ -5,7 +5,8 @@
 //! vectors search FOLDER ROWS DIM QUERIES.f32 NEAREST.u64  what a search takes, and how many of the 10 nearest it finds
 //! ```
 //!
-//! `.f32` and `.u64` files hold numbers, little-endian, row after row. One JSON object a line.
+//! `.f32` and `.u64` files hold numbers, little-endian, row after row. One JSON object a line. `cpu` is processor time, of all threads: it says
+//! what something costs where others use the machine too.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -41,18 +42,18 @@ fn build(folder: &Path, rows: &str, dim: usize, n_threads: usize, lists: bool) -
         VectorsAlone::write(folder, dim, rows.chunks_exact(dim))?
     };
     let write_s = start.elapsed().as_secs_f64();
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_s());
     if lists {
         VectorsAlone::make_lists(folder, dim, n_rows, n_threads)?;
     }
-    let lists_s = start.elapsed().as_secs_f64();
+    let (lists_s, lists_cpu_s) = (start.elapsed().as_secs_f64(), cpu_s() - cpu);
     let mut n_bytes = 0;
     for entry in std::fs::read_dir(folder)? {
         n_bytes += entry?.metadata()?.len();
     }
     let anonymous = memory("RssAnon:");
     println!(
-        "{{\"write_s\": {write_s:.2}, \"build_s\": {lists_s:.2}, \"bytes\": {n_bytes}, \"anonymous_mib\": {anonymous}}}"
+        "{{\"write_s\": {write_s:.2}, \"build_s\": {lists_s:.2}, \"build_cpu_s\": {lists_cpu_s:.2}, \"bytes\": {n_bytes}, \"anonymous_mib\": {anonymous}}}"
     );
     Ok(())
 }
@@ -104,7 +105,7 @@ fn tell(
     let recall = n_right as f64 / n_wanted as f64;
     for n_clients in [1, 8] {
         let (times, next) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_s());
         std::thread::scope(|scope| {
             for _ in 0..n_clients {
                 scope.spawn(|| {
@@ -118,13 +119,14 @@ fn tell(
                 });
             }
         });
+        let cpu_ms = (cpu_s() - cpu) * 1e3 / queries.len() as f64;
         let per_s = queries.len() as f64 / start.elapsed().as_secs_f64();
         let mut times = times.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         times.sort_by(f64::total_cmp);
         let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
         let (anonymous, mapped) = (memory("RssAnon:"), memory("RssFile:"));
         println!(
-            "{{\"state\": \"{what}\", \"clients\": {n_clients}, \"p50_ms\": {p50:.3}, \"p99_ms\": {p99:.3}, \"per_s\": {per_s:.0}, \
+            "{{\"state\": \"{what}\", \"clients\": {n_clients}, \"p50_ms\": {p50:.3}, \"p99_ms\": {p99:.3}, \"cpu_ms\": {cpu_ms:.3}, \"per_s\": {per_s:.0}, \
              \"recall@10\": {recall:.4}, \"anonymous_mib\": {anonymous}, \"mapped_mib\": {mapped}}}"
         );
     }
@@ -132,6 +134,13 @@ fn tell(
 
 fn numbers<const N: usize, T>(path: &str, from: fn([u8; N]) -> T) -> std::io::Result<Vec<T>> {
     Ok(std::fs::read(path)?.as_chunks::<N>().0.iter().map(|bytes| from(*bytes)).collect())
+}
+
+/// Processor seconds of this process, to the hundredth; 0 where the system does not say.
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// A line of `/proc/self/status`, in MiB; 0 where there is none.
