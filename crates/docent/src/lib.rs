@@ -63,6 +63,7 @@ pub use evaluate::{EmbeddingRun, Evaluated};
 pub use explain::{LeftOutPlace, PackedPlace, Packing, Why};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
+pub use library::index_writer;
 pub use library::{CollectionInfo, Inventory, Library, SearchMode, SearchOptions};
 pub use models::{BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
 pub use narrow::Narrow;

@@ -535,6 +535,11 @@ impl Library {
     }
 }
 
+/// Who writes to the index in a folder now, if somebody does.
+pub fn index_writer(dir: &Path) -> Option<String> {
+    Index::writer_of(dir)
+}
+
 /// The absolute path of something that must exist, links resolved.
 fn existing(path: &Path) -> Result<PathBuf, Error> {
     path.canonicalize().map_err(|error| Error::Path { path: path.to_owned(), reason: reason(&error) })

@@ -23,6 +23,12 @@ pub enum IndexError {
         /// Who holds the lock: command and process id, as far as known.
         holder: String,
     },
+    /// The folder holds another index than when writing began, or none.
+    #[error("the index in {} was removed while it was written to: run the command again", .dir.display())]
+    Replaced {
+        /// The index's folder.
+        dir: PathBuf,
+    },
     /// The index was written by a later version.
     #[error(
         "the index in {} has format {found}, written by docent {written_by}; this docent reads formats up to {supported}: use that version, or remove the index and add your folders again",

@@ -87,6 +87,14 @@ impl Index {
         catalog::path_in(dir).exists()
     }
 
+    /// Who writes to the index in `dir` now, if somebody does.
+    pub fn writer_of(dir: &Path) -> Option<String> {
+        match crate::lock::take(dir) {
+            Err(IndexError::Busy { holder, .. }) => Some(holder),
+            _ => None,
+        }
+    }
+
     /// Whether the folder still holds the index that was opened, and not another one made in its place, or none.
     pub fn is_still_there(&self) -> bool {
         Self::exists(&self.dir) && identity(&self.dir) == self.identity
@@ -253,7 +261,7 @@ impl Index {
 }
 
 /// What tells one catalog file from another at the same path, where the system has such a thing.
-fn identity(dir: &Path) -> Option<u64> {
+pub(crate) fn identity(dir: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

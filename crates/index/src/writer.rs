@@ -31,6 +31,7 @@ use crate::analysis::Language;
 use crate::catalog::{self, Access, State, read, write};
 use crate::error::{IndexError, Result};
 use crate::fault::Faults;
+use crate::index::identity;
 use crate::lock::{self, WriterLock};
 use crate::postings::{self, Passage, PostingsWriter};
 use crate::types::{
@@ -50,6 +51,8 @@ const DEAD_SHARE: u64 = 5;
 #[derive(Debug)]
 pub struct Writer {
     dir: PathBuf,
+    /// Of the catalog that was opened. Another one may come to lie at its path, and what is found by path is then that one's.
+    identity: Option<u64>,
     connection: Connection,
     /// Begun by the first call after a commit, and not ended by SQLite behind our back.
     in_transaction: Cell<bool>,
@@ -78,6 +81,7 @@ impl Writer {
             catalog::state(&connection).map_err(|e| IndexError::catalog(&catalog::path_in(dir), e))?;
         let mut writer = Writer {
             dir: dir.to_owned(),
+            identity: identity(dir),
             connection,
             in_transaction: Cell::new(false),
             broken: false,
@@ -164,7 +168,10 @@ impl Writer {
         let folder = self.dir.join(postings::FOLDER);
         let writer = match self.postings.take() {
             Some(writer) => writer,
-            None => PostingsWriter::open(&folder, self.state.postings.clone(), self.faults.clone())?,
+            None => {
+                self.check_place()?;
+                PostingsWriter::open(&folder, self.state.postings.clone(), self.faults.clone())?
+            }
         };
         Ok(self.postings.insert(writer))
     }
@@ -174,6 +181,7 @@ impl Writer {
         let writer = match self.vectors.take() {
             Some(writer) => writer,
             None => {
+                self.check_place()?;
                 let State { vector_serial, vector_rows, .. } = self.state;
                 VectorWriter::open(&folder, spec, vector_serial, vector_rows, &self.faults)?
             }
@@ -631,6 +639,7 @@ impl Writer {
     }
 
     fn commit_stores(&mut self) -> Result<()> {
+        self.check_place()?;
         let generation = self.committed.generation + 1;
         if let Some(vectors) = &mut self.vectors {
             vectors.sync()?; // 1
@@ -715,8 +724,19 @@ impl Writer {
 
     /// Deletes the files that the committed state does not name. Only when that is certain.
     fn sweep(&self) {
+        if self.check_place().is_err() {
+            return; // the files are another index's
+        }
         postings::sweep(&self.dir.join(postings::FOLDER), self.committed.postings.as_deref());
         vectors::sweep(&self.dir.join(vectors::FOLDER), self.committed.vector_serial);
+    }
+
+    /// Whether the folder still holds the index that this writer opened.
+    fn check_place(&self) -> Result<()> {
+        match identity(&self.dir) == self.identity {
+            true => Ok(()),
+            false => Err(IndexError::Replaced { dir: self.dir.clone() }),
+        }
     }
 
     /// Undoes every change since the last commit; the writer can be used again.

@@ -492,3 +492,33 @@ fn many_commits_leave_few_files() {
     let n_files = std::fs::read_dir(dir.path().join("postings")).unwrap().count();
     assert!(n_files < 100, "{n_files} files");
 }
+
+#[test]
+#[cfg(unix)] // elsewhere a folder in use cannot be removed
+fn a_writer_whose_index_was_replaced_leaves_the_new_one_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = |word: &str| {
+        let index = Index::open(dir.path(), &IndexOptions::default()).unwrap();
+        let mut writer = index.writer(Some(spec())).unwrap();
+        writer.add_root("/d", true).unwrap();
+        writer.put_document(document("/d/a.txt", "en", &format!("{word} one\n{word} two\n"))).unwrap();
+        (index, writer)
+    };
+    let (_old_index, mut old) = index("old");
+    assert!(Index::writer_of(dir.path()).is_some());
+    for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+        match entry.path().is_dir() {
+            true => std::fs::remove_dir_all(entry.path()).unwrap(),
+            false => std::fs::remove_file(entry.path()).unwrap(),
+        }
+    }
+    assert_eq!(Index::writer_of(dir.path()), None);
+    let (new_index, mut new) = index("new");
+    new.commit().unwrap();
+    drop(new);
+    assert!(matches!(old.commit(), Err(IndexError::Replaced { .. })));
+    drop(old);
+    let filter = Filter { under: vec!["/d".into()], ..Filter::default() };
+    assert_eq!(new_index.lexical("new", &filter, 5).unwrap().len(), 2);
+    assert!(new_index.check().unwrap().is_empty());
+}

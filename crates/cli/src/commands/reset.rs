@@ -27,6 +27,9 @@ pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
     if !args.yes && !context.output.confirm(&format!("Remove {}?", list.join(" and "))) {
         anyhow::bail!("nothing was removed; say --yes to remove {}", list.join(" and "));
     }
+    if let Some(holder) = docent::index_writer(&settings.index_dir()) {
+        anyhow::bail!("the index is being written by {holder}: wait until it has finished, or stop it");
+    }
     for folder in &there {
         remove(folder)?;
         context.output.line(format!("removed {}", folder.display()));
