@@ -15,8 +15,8 @@
 //! The file is made of rows that count, and those never change where they lie: so it is right or not there, whatever process is
 //! killed when. It covers the rows there were; later ones are looked at one by one until there are so many that it is made anew.
 //!
-//! Not a graph of neighbours (HNSW): that takes many times as long to build, cannot be filtered or lose rows without hurting its searches, and
-//! is searched in no order that memory likes. Figures: docs/retrieval.md.
+//! Not a graph of neighbours (HNSW): filters and dead rows do not hurt what lists find, there is nothing to keep connected, and a file is
+//! made in one go from rows that lie on the disk anyway. `benches/vectors.py` puts graphs beside it.
 
 mod build;
 mod cluster;
