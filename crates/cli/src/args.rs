@@ -30,9 +30,10 @@ pub struct Common {
     /// Keep index, models and caches together in DIR instead of the platform's own places.
     #[arg(long, value_name = "DIR", env = "DOCENT_HOME", global = true)]
     pub home: Option<PathBuf>,
-    /// Work with the collection NAME: an index of its own, with its own folders and embedding model. Made by `add`.
-    #[arg(long, value_name = "NAME", env = "DOCENT_COLLECTION", global = true, value_parser = parse_collection)]
-    pub collection: Option<String>,
+    /// Work with the collection NAME: an index of its own, with its own folders and embedding model. Made by `add`; the one
+    /// without a name is `.`. `search` looks into several: --collection work,home.
+    #[arg(long = "collection", value_name = "NAME", env = "DOCENT_COLLECTION", global = true, value_delimiter = ',', value_parser = parse_collection)]
+    pub collections: Vec<String>,
     /// Threads for indexing and inference [default: the number of cores].
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -140,6 +141,16 @@ pub struct NarrowArgs {
     pub before: Option<i64>,
 }
 
+/// The second stage of a search.
+#[derive(Debug, Args)]
+pub struct RerankArgs {
+    /// Have a model read the question together with each of the 30 best candidates and order them by that. MODEL is a name from
+    /// `docent models list` or the folder of a cross-encoder [default: ms-marco-minilm-l6-v2]; `none` does without where the
+    /// collection is set to do so.
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, require_equals = true, default_missing_value = docent::RERANKING_MODEL)]
+    pub rerank: Option<String>,
+}
+
 /// How a model runs.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
@@ -221,6 +232,8 @@ pub struct EvidenceArgs {
     pub within: Vec<PathBuf>,
     #[command(flatten)]
     pub narrow: NarrowArgs,
+    #[command(flatten)]
+    pub rerank: RerankArgs,
     /// The most tokens of evidence to read: a number; `auto`, as many as can be read within --wait; or `all`, every document, as far as
     /// the model's context goes [default: what suits the model].
     #[arg(long, value_name = "N|auto|all")]
@@ -368,7 +381,10 @@ Examples:
   docent search \"boiler pressure\"
   docent search --type pdf,md --after 2025-03-01 \"boiler pressure\"
   docent search --path 'notes/**' --path '*.eml' roof
-  docent search --in ~/code -n 20 '\"retry with backoff\"'     words in quotes must stand together")]
+  docent search --in ~/code -n 20 '\"retry with backoff\"'     words in quotes must stand together
+  docent search --context 2 \"boiler pressure\"                two passages before and after each hit
+  docent search --rerank \"which pressure is normal?\"         a model reads the best 30 again
+  docent search --collection work,home \"notice period\"       or --all-collections")]
 pub struct SearchArgs {
     /// What to look for.
     pub query: String,
@@ -383,6 +399,14 @@ pub struct SearchArgs {
     /// Which rankings to use.
     #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
     pub mode: Mode,
+    #[command(flatten)]
+    pub rerank: RerankArgs,
+    /// Show N neighbouring passages before and after each hit; hits that come together are shown as one.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=50))]
+    pub context: u8,
+    /// Look into every collection.
+    #[arg(long)]
+    pub all_collections: bool,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -405,6 +429,10 @@ pub struct AddArgs {
     /// embedded again.
     #[arg(long, value_name = "MODEL")]
     pub embedding: Option<String>,
+    /// Searches in the collection have a model read the best 30 candidates again, from now on, as `search --rerank` does for one;
+    /// `none`: no longer. MODEL is a name from `docent models list` or the folder of a cross-encoder [default: ms-marco-minilm-l6-v2].
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, require_equals = true, default_missing_value = docent::RERANKING_MODEL)]
+    pub rerank: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -417,6 +445,7 @@ pub struct AddArgs {
 Examples:
   docent update
   docent update --embedding all-minilm-l6-v2     another embedding model: everything is embedded again
+  docent update --rerank                         the best candidates of every search are read again by a model
   docent update --retry-failed                   after a password was taken off, a scan was repaired, ...")]
 pub struct UpdateArgs {
     /// Read files that failed before once more, even if they have not changed.
@@ -426,6 +455,10 @@ pub struct UpdateArgs {
     /// embedded again.
     #[arg(long, value_name = "MODEL")]
     pub embedding: Option<String>,
+    /// Searches in the collection have a model read the best 30 candidates again, from now on, as `search --rerank` does for one;
+    /// `none`: no longer. MODEL is a name from `docent models list` or the folder of a cross-encoder [default: ms-marco-minilm-l6-v2].
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, require_equals = true, default_missing_value = docent::RERANKING_MODEL)]
+    pub rerank: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -650,6 +683,8 @@ pub struct EvalArgs {
     /// Which rankings to use.
     #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
     pub mode: Mode,
+    #[command(flatten)]
+    pub rerank: RerankArgs,
     /// Write the rankings to FILE, as trec_eval reads them.
     #[arg(long, value_name = "FILE")]
     pub run: Option<PathBuf>,
@@ -789,11 +824,15 @@ pub enum DebugCommand {
     },
 }
 
+/// How the collection without a name is called on the command line.
+pub const UNNAMED: &str = ".";
+
 fn parse_collection(text: &str) -> Result<String, String> {
-    if docent::Settings::check_name(text) {
+    if text == UNNAMED || docent::Settings::check_name(text) {
         Ok(text.to_owned())
     } else {
-        Err("a collection's name has letters, digits, '-', '_' and '.', at most 64, and no '.' first"
+        Err("a collection's name has letters, digits, '-', '_' and '.', at most 64, and no '.' first; \
+             the one without a name is '.'"
             .to_owned())
     }
 }

@@ -35,6 +35,10 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let common = &cli.common;
+    anyhow::ensure!(
+        common.collections.len() < 2 || matches!(cli.command, Command::Search(_)),
+        "this command works with one collection; `docent search` looks into several"
+    );
     match cli.command {
         Command::Ask(args) => {
             let mut context = Context::new(common, Some(&args.evidence.ingest))?;
@@ -45,16 +49,21 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             commands::pack::run(&Context::new(common, Some(&args.evidence.ingest))?, &args)
         }
         Command::History(args) => commands::history::run(&Context::new(common, None)?, &args),
-        Command::Search(args) => commands::search::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Search(args) => {
+            let context = Context::new(common, Some(&args.ingest))?;
+            commands::search::run(&context, &args, &common.collections)
+        }
         Command::Add(args) => {
             let mut context = Context::new(common, Some(&args.ingest))?;
             context.library.use_embedding(args.embedding.clone());
+            commands::ingest::use_reranking(&mut context, args.rerank.as_deref(), args.ingest.yes)?;
             commands::ingest::add(&context, &args)
         }
         Command::Update(args) => {
             let mut context = Context::new(common, Some(&args.ingest))?;
             context.library.retry_failed(args.retry_failed);
             context.library.use_embedding(args.embedding.clone());
+            commands::ingest::use_reranking(&mut context, args.rerank.as_deref(), args.ingest.yes)?;
             commands::ingest::update(&context, &args)
         }
         Command::Watch(args) => commands::watch::run(&Context::new(common, Some(&args.ingest))?, &args),

@@ -25,7 +25,11 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         args::Isa::Avx512 => docent::Isa::Avx512,
     });
     settings.profile = common.profile;
-    settings.collection = common.collection.clone();
+    settings.collection = match common.collections.as_slice() {
+        [name] => named(name),
+        // Several: whoever looks into several asks for them by name.
+        _ => None,
+    };
     settings.keep_prefixes = !common.no_cache;
     settings.prefix_bytes = common.cache_size;
     settings.limits.worker = extract_worker().map(Arc::new);
@@ -35,6 +39,11 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         settings.no_ignore = ingest.no_ignore;
     }
     Ok(settings)
+}
+
+/// The collection that is meant by a name on the command line.
+pub fn named(name: &str) -> Option<String> {
+    (name != args::UNNAMED).then(|| name.to_owned())
 }
 
 /// XDG folders on Linux and macOS, Known Folders on Windows.

@@ -11,7 +11,7 @@ use docent_retrieve::Hit;
 use crate::answer::{Answer, Place, Status, Timing, Usage};
 use crate::history::Made;
 use crate::models::{ChosenModel, KvType, ModelChoice};
-use crate::{Error, Library, Narrow, SearchOptions, locate, quote, write};
+use crate::{Error, Library, Narrow, Rerank, SearchOptions, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
 pub(crate) const N_CANDIDATES: usize = 100;
@@ -54,6 +54,8 @@ pub struct AskOptions {
     pub within: Vec<PathBuf>,
     /// Only from these of them.
     pub narrow: Narrow,
+    /// Whether a model reads the best candidates again before one answers.
+    pub rerank: Rerank,
     /// Which model answers.
     pub model: ModelChoice,
     /// In the model's words or in the documents'.
@@ -79,6 +81,7 @@ impl Default for AskOptions {
         Self {
             within: Vec::new(),
             narrow: Narrow::default(),
+            rerank: Rerank::AsSet,
             model: ModelChoice::Best,
             style: Style::Auto,
             kv_type: KvType::F16,
@@ -132,8 +135,9 @@ impl Library {
         let start = Instant::now();
         let model = self.choose_model(&options.model)?;
         let index = self.open_index()?;
-        let (within, narrow) = (options.within.clone(), options.narrow.clone());
-        let search = SearchOptions { k: N_CANDIDATES, within, narrow, ..SearchOptions::default() };
+        let (within, narrow, rerank) =
+            (options.within.clone(), options.narrow.clone(), options.rerank.clone());
+        let search = SearchOptions { k: N_CANDIDATES, within, narrow, rerank, ..SearchOptions::default() };
         let hits = self.search_in(&index, question, &search)?;
         let retrieve_s = start.elapsed().as_secs_f64();
         if hits.is_empty() {

@@ -18,6 +18,12 @@ pub enum Error {
         "nothing is indexed yet; add a folder with `docent add PATH`, or ask one directly with `--in PATH`"
     )]
     Empty,
+    /// A collection that was named does not exist.
+    #[error("there is no collection {name}; `docent collections` lists those that there are")]
+    NoCollection {
+        /// The name as it was given.
+        name: String,
+    },
     /// A document that was asked for is not in the index.
     #[error("{} is not in the index; list the documents with `docent ls`, or add it with `docent add`", path.display())]
     NotIndexed {
@@ -50,6 +56,14 @@ pub enum Error {
     /// A model that cannot write answers was named for that.
     #[error("{name} does not write and cannot answer; `docent models list` shows the ones that can")]
     NotAGenerator {
+        /// Its name in the catalogue.
+        name: String,
+    },
+    /// A model that cannot put passages in order was named for that.
+    #[error(
+        "{name} does not put passages in order; `docent models list` shows the ones that do (ms-marco-…)"
+    )]
+    NotAReranker {
         /// Its name in the catalogue.
         name: String,
     },

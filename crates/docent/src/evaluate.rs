@@ -64,15 +64,16 @@ impl Library {
 
     /// Measures a mode of search on the test collection in the folder `dir` (BEIR's layout: `corpus.jsonl`, `queries.jsonl`,
     /// `qrels.tsv`). Its index lies among the caches, apart from the library's own; what was embedded once is not
-    /// embedded again.
+    /// embedded again. With `reranking`, a model's name or folder, the best candidates are read again by it.
     ///
     /// # Errors
-    /// A folder that is no collection; a missing embedding model unless the mode is lexical;
+    /// A folder that is no collection; a missing embedding model unless the mode is lexical; a missing model for the second stage;
     /// `docent_retrieve::RetrieveError::Cancelled` when `cancel` was raised.
     pub fn evaluate(
         &self,
         dir: &Path,
         mode: SearchMode,
+        reranking: Option<&str>,
         cancel: &Cancel,
         progress: &mut dyn FnMut(evaluation::Progress),
     ) -> Result<Evaluated, Error> {
@@ -93,6 +94,11 @@ impl Library {
             let spec = EmbeddingSpec { fingerprint: embedder.fingerprint().to_owned(), dim: embedder.dim() };
             Embedding { spec, embed: &embed, embed_queries: &embed_queries }
         });
+        let reader = reranking.map(|name| self.cross_encoder(name)).transpose()?;
+        let scores = |question: &str, texts: &[&str]| -> Result<Vec<f32>, String> {
+            let Some(reader) = &reader else { return Ok(vec![0.0; texts.len()]) };
+            reader.scores(question, texts).map_err(|error| error.to_string())
+        };
         let commonest = commonest_language(&collection);
         let place = blake3::hash(crate::library::absolute(dir).as_os_str().as_encoded_bytes());
         let evaluation = Evaluation {
@@ -101,6 +107,7 @@ impl Library {
             embedding: embedding.as_ref(),
             language: &|text| docent_ingest::language_of_text(text).or(commonest).map(str::to_owned),
             mode,
+            second_stage: reader.is_some().then_some(&scores),
         };
         let report = evaluation::evaluate(&evaluation, &mut |event| {
             progress(event);

@@ -94,8 +94,9 @@ impl Library {
             return Err(Error::NothingToPack { name: model.name });
         }
         let index = self.open_index()?;
-        let (within, narrow) = (options.within.clone(), options.narrow.clone());
-        let search = SearchOptions { k: N_CANDIDATES, within, narrow, ..SearchOptions::default() };
+        let (within, narrow, rerank) =
+            (options.within.clone(), options.narrow.clone(), options.rerank.clone());
+        let search = SearchOptions { k: N_CANDIDATES, within, narrow, rerank, ..SearchOptions::default() };
         let hits = self.search_in(&index, question, &search)?;
         let engine = self.engine(&model, options.kv_type)?;
         let prefixes = self.prefixes(&engine, on_event);

@@ -39,6 +39,7 @@ mod narrow;
 mod prompt;
 mod quote;
 mod replay;
+mod search;
 mod settings;
 mod warm;
 mod watch;
@@ -64,10 +65,13 @@ pub use explain::{LeftOutPlace, PackedPlace, Packing, Why};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
 pub use library::index_writer;
-pub use library::{CollectionInfo, Inventory, Library, SearchMode, SearchOptions};
-pub use models::{BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
+pub use library::{CollectionInfo, Inventory, Library};
+pub use models::{
+    BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, RERANKING_MODEL, STARTER_MODEL,
+};
 pub use narrow::Narrow;
 pub use replay::{Difference, Replayed};
+pub use search::{Around, Found, FoundHit, Rerank, Reranked, SearchMode, SearchOptions};
 pub use settings::Settings;
 pub use warm::{WarmOptions, Warmed};
 pub use watch::{WatchEvent, WatchOptions};

@@ -1,10 +1,11 @@
 //! A library: an index, the models, and what can be asked of them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use docent_embed::Embedder;
+use docent_embed::{CrossEncoder, Embedder};
 use docent_index::{
     DocumentText, EmbeddingSpec, Fate, FileRecord, Index, IndexError, IndexOptions, Root, RootSettings,
     Stats, Writer,
@@ -13,14 +14,11 @@ use docent_infer::{Engine, EngineOptions, Prefixes, Reading};
 use docent_ingest::{IngestOptions, Progress, Summary};
 use docent_kernels::{Kernels, Profile};
 use docent_models::Store;
-use docent_retrieve::Hit;
 
 use crate::kept;
 use crate::models::{ChosenModel, EMBEDDING_MODEL, KvType};
-use crate::{Error, Narrow, Settings};
-
-/// Which rankings a search uses.
-pub use docent_retrieve::Mode as SearchMode;
+use crate::search::reranking_of;
+use crate::{Error, Settings};
 
 /// A personal library of documents: opened once, asked many times, by one thread or several.
 ///
@@ -29,8 +27,11 @@ pub use docent_retrieve::Mode as SearchMode;
 pub struct Library {
     pub(crate) settings: Settings,
     models: Store,
-    index: Mutex<Option<Arc<Index>>>,
-    embedder: Mutex<Option<(String, Arc<Embedder>)>>,
+    /// By collection.
+    indexes: Mutex<HashMap<Option<String>, Arc<Index>>>,
+    /// By name.
+    embedders: Mutex<HashMap<String, Arc<Embedder>>>,
+    pub(crate) cross_encoder: Mutex<Option<(String, Arc<CrossEncoder>)>>,
     engine: Mutex<Option<OpenEngine>>,
     pub(crate) prefix_store: Arc<docent_prefix::Store>,
 }
@@ -44,25 +45,6 @@ struct OpenEngine {
     prefixes: Option<Prefixes>,
 }
 
-/// How to search.
-#[derive(Debug, Clone)]
-pub struct SearchOptions {
-    /// How many passages.
-    pub k: usize,
-    /// Only files at or below these paths; empty means everything that was added.
-    pub within: Vec<PathBuf>,
-    /// Only these of them.
-    pub narrow: Narrow,
-    /// Which rankings.
-    pub mode: SearchMode,
-}
-
-impl Default for SearchOptions {
-    fn default() -> Self {
-        Self { k: 10, within: Vec::new(), narrow: Narrow::default(), mode: SearchMode::Hybrid }
-    }
-}
-
 /// What a library holds.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -74,6 +56,8 @@ pub struct Inventory {
     pub stats: Stats,
     /// Name of the embedding model.
     pub embedding_model: String,
+    /// The model that reads the best candidates of every search again, if one does.
+    pub reranking_model: Option<String>,
 }
 
 /// A collection that there is.
@@ -87,10 +71,12 @@ pub struct CollectionInfo {
     pub stats: Stats,
     /// Name of its embedding model.
     pub embedding_model: String,
+    /// The model that reads the best candidates of every search again, if one does.
+    pub reranking_model: Option<String>,
 }
 
 /// The setting of an index that names its embedding model.
-const EMBEDDING_SETTING: &str = "embedding_model";
+pub(crate) const EMBEDDING_SETTING: &str = "embedding_model";
 /// How often a writer that waits looks whether the other one has finished.
 const WRITER_POLL: Duration = Duration::from_millis(100);
 
@@ -102,8 +88,9 @@ impl Library {
         Self {
             settings,
             models,
-            index: Mutex::new(None),
-            embedder: Mutex::new(None),
+            indexes: Mutex::new(HashMap::new()),
+            embedders: Mutex::new(HashMap::new()),
+            cross_encoder: Mutex::new(None),
             engine: Mutex::new(None),
             prefix_store,
         }
@@ -248,6 +235,9 @@ impl Library {
         if self.open_index()?.setting(EMBEDDING_SETTING)?.as_ref() != Some(&model) {
             writer.set_setting(EMBEDDING_SETTING, &model)?;
         }
+        if let Some((name, value)) = self.new_reranking()? {
+            writer.set_setting(name, value)?;
+        }
         let options = self.ingest_options();
         let summary = docent_ingest::ingest(writer, Some(embedder), paths, &options, cancel, progress)?;
         if summary.changed + summary.renamed + summary.removed > 0 {
@@ -308,38 +298,6 @@ impl Library {
         Ok(n_removed)
     }
 
-    /// The passages that match `query` best.
-    ///
-    /// # Errors
-    /// [`Error::Empty`] before anything was indexed; a missing embedding model unless the search is lexical.
-    pub fn search(&self, query: &str, options: &SearchOptions) -> Result<Vec<Hit>, Error> {
-        let index = self.open_index()?;
-        self.search_in(&index, query, options)
-    }
-
-    pub(crate) fn search_in(
-        &self,
-        index: &Index,
-        query: &str,
-        options: &SearchOptions,
-    ) -> Result<Vec<Hit>, Error> {
-        let filter = options.narrow.filter(&options.within);
-        let vector = match options.mode {
-            SearchMode::Lexical => None,
-            SearchMode::Hybrid | SearchMode::Vector => {
-                let embedder = self.embedder()?;
-                // Numbers of two models can be multiplied, but they mean nothing.
-                let is_other = |spec: EmbeddingSpec| spec.fingerprint != embedder.fingerprint();
-                if index.embedding()?.is_some_and(is_other) {
-                    return Err(Error::OtherVectors { name: self.embedding_model()? });
-                }
-                embedder.embed_queries(&[query])?.pop()
-            }
-        };
-        let search = docent_retrieve::SearchOptions { k: options.k, filter, mode: options.mode };
-        Ok(docent_retrieve::search(index, query, vector.as_deref(), &search)?)
-    }
-
     /// A document's whole text.
     ///
     /// # Errors
@@ -359,7 +317,8 @@ impl Library {
         if !Index::exists(&self.settings.index_dir()) {
             let embedding_model = self.embedding_model()?;
             let stats = Stats::default();
-            return Ok(Inventory { roots: Vec::new(), files: Vec::new(), stats, embedding_model });
+            let (roots, files) = (Vec::new(), Vec::new());
+            return Ok(Inventory { roots, files, stats, embedding_model, reranking_model: None });
         }
         let index = self.open_index()?;
         Ok(Inventory {
@@ -367,6 +326,7 @@ impl Library {
             files: index.files()?,
             stats: index.stats()?,
             embedding_model: self.embedding_model()?,
+            reranking_model: reranking_of(&index)?,
         })
     }
 
@@ -396,6 +356,7 @@ impl Library {
                     embedding_model: index
                         .setting(EMBEDDING_SETTING)?
                         .unwrap_or_else(|| EMBEDDING_MODEL.to_owned()),
+                    reranking_model: reranking_of(&index)?,
                 })
             })
             .collect()
@@ -417,16 +378,26 @@ impl Library {
 
     /// The index for reading, opened at the first call. What others commit later is seen.
     pub(crate) fn open_index(&self) -> Result<Arc<Index>, Error> {
-        let mut slot = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = slot.as_ref().filter(|index| index.is_still_there()) {
+        self.open_collection(&self.settings.collection)
+    }
+
+    /// As [`open_index`](Self::open_index), of any collection.
+    pub(crate) fn open_collection(&self, name: &Option<String>) -> Result<Arc<Index>, Error> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = indexes.get(name).filter(|index| index.is_still_there()) {
             return Ok(index.clone());
         }
-        let dir = self.settings.index_dir();
+        let dir = Settings { collection: name.clone(), ..self.settings.clone() }.index_dir();
         if !Index::exists(&dir) {
-            return Err(Error::Empty);
+            return Err(match name {
+                Some(name) if *name != self.settings.collection.as_deref().unwrap_or_default() => {
+                    Error::NoCollection { name: name.clone() }
+                }
+                _ => Error::Empty,
+            });
         }
         let index = Arc::new(Index::open(&dir, &IndexOptions { read_only: true })?);
-        *slot = Some(index.clone());
+        indexes.insert(name.clone(), index.clone());
         Ok(index)
     }
 
@@ -466,19 +437,23 @@ impl Library {
         }
     }
 
-    /// The embedding model, opened at the first call.
+    /// The collection's embedding model, opened at the first call.
     pub(crate) fn embedder(&self) -> Result<Arc<Embedder>, Error> {
-        let name = self.embedding_model()?;
-        let mut slot = self.embedder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, embedder)) = slot.as_ref().filter(|(known, _)| *known == name) {
+        self.embedder_named(&self.embedding_model()?)
+    }
+
+    /// An embedding model, opened at the first call.
+    pub(crate) fn embedder_named(&self, name: &str) -> Result<Arc<Embedder>, Error> {
+        let mut embedders = self.embedders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(embedder) = embedders.get(name) {
             return Ok(embedder.clone());
         }
         let installed =
-            self.models.installed(&name).ok_or_else(|| Error::ModelMissing { name: name.clone() })?;
+            self.models.installed(name).ok_or_else(|| Error::ModelMissing { name: name.to_owned() })?;
         let (query, passage) = installed.entry.prefixes;
         let prefixes = docent_embed::Prefixes { query, passage };
         let embedder = Arc::new(Embedder::open_with(&installed.dir, self.settings.n_threads, prefixes)?);
-        *slot = Some((name, embedder.clone()));
+        embedders.insert(name.to_owned(), embedder.clone());
         Ok(embedder)
     }
 

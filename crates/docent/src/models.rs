@@ -13,6 +13,8 @@ pub use docent_kernels::KvType;
 
 /// The embedding model of every index.
 pub const EMBEDDING_MODEL: &str = "all-minilm-l6-v2";
+/// The model that reads the best candidates of a search again, where one is asked for without a name.
+pub const RERANKING_MODEL: &str = "ms-marco-minilm-l6-v2";
 /// The generation model that is offered where none is: small enough to try docent with.
 pub const STARTER_MODEL: &str = "smollm2-135m-instruct";
 /// The model that docent is made for.

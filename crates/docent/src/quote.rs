@@ -257,7 +257,16 @@ mod tests {
             hash: None,
             same_as_file: true,
         };
-        Hit { chunk, score, lexical_rank: None, vector_rank: None, lexical_score: None, vector_score: None }
+        Hit {
+            chunk,
+            source: 0,
+            score,
+            lexical_rank: None,
+            vector_rank: None,
+            lexical_score: None,
+            vector_score: None,
+            rerank_score: None,
+        }
     }
 
     #[test]

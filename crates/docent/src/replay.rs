@@ -211,11 +211,13 @@ impl Sources {
             if let Some(chunk) = self.chunk(snapshot, from)? {
                 hits.push(Hit {
                     chunk,
+                    source: 0,
                     score: from.score,
                     lexical_rank: None,
                     vector_rank: None,
                     lexical_score: None,
                     vector_score: None,
+                    rerank_score: None,
                 });
             }
         }

@@ -14,6 +14,9 @@ pub struct Settings {
     pub collection: Option<String>,
     /// The embedding model of the collection from now on; none: the one it has, and for a new one the catalogue's.
     pub embedding: Option<String>,
+    /// The model that reads the collection's best candidates again, from now on: see
+    /// [`Library::use_reranking`](crate::Library::use_reranking).
+    pub reranking: Option<String>,
     /// Models live in `cache_dir/models`.
     pub cache_dir: PathBuf,
     /// Threads for indexing and inference.
@@ -46,6 +49,7 @@ impl Settings {
             data_dir: home.join("data"),
             collection: None,
             embedding: None,
+            reranking: None,
             cache_dir: home.join("cache"),
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             isa: None,

@@ -168,11 +168,13 @@ pub(crate) fn whole(
             let chunk = snapshot.chunk(id)?;
             hits.push(Hit {
                 chunk,
+                source: 0,
                 score: 0.0,
                 lexical_rank: None,
                 vector_rank: None,
                 lexical_score: None,
                 vector_score: None,
+                rerank_score: None,
             });
         }
     }

@@ -33,6 +33,9 @@ pub enum RetrieveError {
     /// The caller's embedding function failed.
     #[error("embedding failed: {0}")]
     Embedding(String),
+    /// The caller's function that scores passages failed.
+    #[error("the model that puts passages in order failed: {0}")]
+    Reranking(String),
     /// The caller asked to stop.
     #[error("interrupted: run it again to go on where it stopped")]
     Cancelled,

@@ -8,13 +8,16 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use docent_index::{EmbeddingSpec, FileStat, Filter, Index, IndexOptions, NewChunk, NewDocument, Writer};
+use docent_index::{
+    ChunkId, EmbeddingSpec, FileStat, Filter, Index, IndexOptions, NewChunk, NewDocument, Snapshot, Writer,
+};
 
 use crate::beir::{Collection, Document};
 use crate::error::{Result, RetrieveError};
 use crate::metrics::{self, Means};
 use crate::query_vectors::QueryVectors;
-use crate::search::{self, Mode, SearchOptions};
+use crate::rerank::CANDIDATES;
+use crate::search::{self, Background, Mode, SearchOptions, Source};
 
 /// Documents embedded and committed at a time: what a killed run loses at most.
 const BATCH: usize = 256;
@@ -39,6 +42,9 @@ pub struct Embedding<'a> {
 /// The language of a text, if it can be told.
 pub type LanguageOf<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
+/// How well each text answers the question, in order: the second stage. An error is the model's own words.
+pub type ScoreTexts<'a> = dyn Fn(&str, &[&str]) -> std::result::Result<Vec<f32>, String> + 'a;
+
 /// What is measured, and with what.
 pub struct Evaluation<'a> {
     /// The collection.
@@ -51,6 +57,8 @@ pub struct Evaluation<'a> {
     pub language: &'a LanguageOf<'a>,
     /// Which lists are asked.
     pub mode: Mode,
+    /// Puts the first [`CANDIDATES`] of each ranking in another order.
+    pub second_stage: Option<&'a ScoreTexts<'a>>,
 }
 
 /// What is being done.
@@ -101,13 +109,20 @@ pub fn evaluate(evaluation: &Evaluation<'_>, progress: &mut dyn FnMut(Progress) 
     for (i, query) in collection.queries.iter().enumerate() {
         let start = Instant::now();
         let snapshot = index.snapshot()?;
-        let vector = vectors.get(i).map(Vec::as_slice);
-        let ranking = search::rank(&snapshot, &query.text, vector, &options)?;
+        let query_vector = vectors.get(i).map(Vec::as_slice);
+        let source = Source { snapshot: &snapshot, query_vector, background: Background::default() };
+        let mut ranking: Vec<(ChunkId, f32)> = search::rank(&[source], &query.text, &options)?
+            .into_iter()
+            .map(|(_, fused)| (ChunkId(fused.id), fused.score))
+            .collect();
+        if let Some(scores) = evaluation.second_stage {
+            read_again(&snapshot, &query.text, &mut ranking, scores)?;
+        }
         times.push(start.elapsed().as_secs_f64() * 1000.0);
         let mut documents = Vec::new();
-        for fused in ranking.into_iter().take(DEPTH) {
-            let path = snapshot.chunk(docent_index::ChunkId(fused.id))?.path;
-            documents.extend(names.get(&path).map(|id| ((*id).to_owned(), fused.score)));
+        for (chunk, score) in ranking.into_iter().take(DEPTH) {
+            let path = snapshot.chunk(chunk)?.path;
+            documents.extend(names.get(&path).map(|id| ((*id).to_owned(), score)));
         }
         rankings.push((query.id.clone(), documents));
         if !progress(Progress::Answered(i + 1, collection.queries.len())) {
@@ -126,6 +141,28 @@ pub fn evaluate(evaluation: &Evaluation<'_>, progress: &mut dyn FnMut(Progress) 
         latency_ms: (percentile(50).unwrap_or(0.0), percentile(99).unwrap_or(0.0)),
         rankings,
     })
+}
+
+/// Orders the first candidates of a ranking by the second stage's scores. Those behind keep their order and get scores below.
+fn read_again(
+    snapshot: &Snapshot<'_>,
+    query: &str,
+    ranking: &mut [(ChunkId, f32)],
+    scores: &ScoreTexts<'_>,
+) -> Result<()> {
+    let n = ranking.len().min(CANDIDATES);
+    let (first, others) = ranking.split_at_mut(n);
+    let mut texts = Vec::with_capacity(n);
+    for (chunk, _) in first.iter() {
+        texts.push(snapshot.chunk(*chunk)?.text);
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let given = scores(query, &texts).map_err(RetrieveError::Reranking)?;
+    let lowest = given.iter().copied().fold(0.0, f32::min);
+    first.iter_mut().zip(given).for_each(|(entry, score)| entry.1 = score);
+    first.sort_by(|a, b| b.1.total_cmp(&a.1));
+    (1..).zip(others).for_each(|(place, entry)| entry.1 = lowest - place as f32);
+    Ok(())
 }
 
 /// Brings the index to the collection's content.
@@ -283,9 +320,10 @@ mod tests {
         embedding: Option<&Embedding<'_>>,
         mode: Mode,
     ) -> Result<Report> {
-        evaluate(&Evaluation { collection, index_dir: dir, embedding, language: &english, mode }, &mut |_| {
-            true
-        })
+        let second_stage = None;
+        let language = &english;
+        let evaluation = Evaluation { collection, index_dir: dir, embedding, language, mode, second_stage };
+        evaluate(&evaluation, &mut |_| true)
     }
 
     #[test]
@@ -309,6 +347,30 @@ mod tests {
         n_embedded.set(0);
         run(dir.path(), &collection, Some(&embedding), Mode::Hybrid).unwrap();
         assert_eq!(n_embedded.get(), 2);
+    }
+
+    #[test]
+    fn the_second_stage_decides_the_order_of_the_first_candidates() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut collection = collection();
+        collection.documents[1].text.push_str(" have an engine");
+        let ranking = |second_stage: Option<&ScoreTexts<'_>>| {
+            let evaluation = Evaluation {
+                collection: &collection,
+                index_dir: dir.path(),
+                embedding: None,
+                language: &english,
+                mode: Mode::Lexical,
+                second_stage,
+            };
+            let report = evaluate(&evaluation, &mut |_| true).unwrap();
+            report.rankings[0].1.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ranking(None), ["a", "b"]);
+        let ships = |_: &str, texts: &[&str]| {
+            Ok(texts.iter().map(|text| f32::from(u8::from(text.contains("ships")))).collect())
+        };
+        assert_eq!(ranking(Some(&ships)), ["b", "a"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Variety {
     kept: Vec<Hit>,
     put_off: Vec<Hit>,
     texts: Vec<HashSet<u64>>,
-    per_document: HashMap<DocId, usize>,
+    per_document: HashMap<(usize, DocId), usize>,
 }
 
 impl Variety {
@@ -47,7 +47,7 @@ impl Variety {
             return;
         }
         self.texts.push(shingles);
-        let n = self.per_document.entry(hit.chunk.doc).or_default();
+        let n = self.per_document.entry((hit.source, hit.chunk.doc)).or_default();
         if *n >= MIN_PER_DOCUMENT.max(self.k.div_ceil(2)) {
             self.put_off.push(hit);
         } else {
@@ -87,35 +87,7 @@ fn similarity(a: &HashSet<u64>, b: &HashSet<u64>) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use docent_index::{Chunk, ChunkId};
-
-    fn hit(id: u64, doc: u64, text: &str) -> Hit {
-        let chunk = Chunk {
-            id: ChunkId(id),
-            doc: DocId(doc),
-            path: format!("/{doc}").into(),
-            file_size: 0,
-            file_mtime_ns: 0,
-            span: 0..text.len(),
-            lines: (1, 1),
-            page: None,
-            heading_path: Vec::new(),
-            text: text.to_owned(),
-            format: "text".to_owned(),
-            title: None,
-            language: None,
-            same_as_file: true,
-            hash: None,
-        };
-        Hit {
-            chunk,
-            score: 1.0 / id as f32,
-            lexical_rank: None,
-            vector_rank: None,
-            lexical_score: None,
-            vector_score: None,
-        }
-    }
+    use crate::search::testing::hit;
 
     fn ids(variety: Variety) -> Vec<u64> {
         variety.into_hits().iter().map(|hit| hit.chunk.id.0).collect()

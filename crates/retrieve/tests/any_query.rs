@@ -1,5 +1,7 @@
 //! Any text is a question: it gets hits or none, never an error, whatever it is made of.
 
+mod nasty;
+
 use docent_index::{EmbeddingSpec, FileStat, Index, IndexOptions, NewChunk, NewDocument};
 use docent_retrieve::{Mode, SearchOptions, search};
 
@@ -57,54 +59,8 @@ fn answers(index: &Index, query: &str) {
 fn nasty_strings_get_an_answer() {
     let dir = tempfile::tempdir().unwrap();
     let index = index(dir.path());
-    let repeated =
-        ["(", ")", "((a", "\"", "\" \"", "\"a b\" ", "a\0", "日", "🍎", "\u{301}", "é", "_a", "the "];
-    let repeated = repeated.map(|piece| piece.repeat(100_000 / piece.len()));
-    let short = [
-        "",
-        " ",
-        "\0",
-        "\"",
-        "\"\"",
-        "“",
-        "„a”",
-        "»",
-        "the of and",
-        "🍎",
-        "👩‍👩‍👧‍👦",
-        "a\0b",
-        "AND",
-        "NOT engine",
-        "a OR",
-        "body:engine",
-        "*",
-        "?",
-        "~",
-        "^2",
-        "[1 TO 2]",
-        "{a TO b}",
-        "\\",
-        "-",
-        "+",
-        "&&",
-        "||",
-        "!",
-        "engine~2",
-        "\u{feff}",
-        "\u{202e}abc",
-        "\u{fffd}",
-        "İ",
-        "ß",
-        "ﷺ",
-        "Ⅷ",
-        "①",
-        "''",
-        "l'",
-        "__",
-        "\r\n\t",
-    ];
-    for query in short.into_iter().chain(repeated.iter().map(String::as_str)) {
-        answers(&index, query);
+    for query in nasty::strings() {
+        answers(&index, &query);
     }
 }
 
@@ -112,24 +68,7 @@ fn nasty_strings_get_an_answer() {
 fn random_text_gets_an_answer() {
     let dir = tempfile::tempdir().unwrap();
     let index = index(dir.path());
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = |n: u32| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 33) as u32 % n
-    };
-    const PIECES: [&str; 14] =
-        ["\"", "(", ")", " ", "engine", "parse_http", "梅雨", "日", "\0", "été", "'", ":", "-", "\u{301}"];
-    for _ in 0..400 {
-        let mut query = String::new();
-        for _ in 0..next(60) {
-            match next(4) {
-                0 => query.extend(char::from_u32(next(0x11_0000))),
-                1 => query.extend(char::from_u32(next(0x250))),
-                _ => query.push_str(PIECES[next(PIECES.len() as u32) as usize]),
-            }
-        }
+    for query in nasty::random(400) {
         answers(&index, &query);
     }
 }

@@ -1,8 +1,8 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
 use docent::{
-    Answer, AskEvent, AskOptions, Check, Citation, Evidence, Kind, Order, Place, Reading, Status, Style,
-    Written,
+    Answer, AskEvent, AskOptions, Check, Citation, Evidence, Kind, Order, Place, Reading, SearchOptions,
+    Status, Style, Written,
 };
 use serde_json::json;
 
@@ -49,13 +49,16 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
 /// Model and index as a question needs them, and how it is to be answered; none where the user stopped the indexing.
 pub fn prepare(context: &Context, question: &str, args: &EvidenceArgs) -> anyhow::Result<Option<AskOptions>> {
     anyhow::ensure!(!question.trim().is_empty(), "the question is empty");
-    let model = models::ensure_for_ask(context, args.model.model.as_deref(), args.ingest.yes)?;
+    let rerank = search::rerank(&args.rerank);
+    let asked = SearchOptions { rerank: rerank.clone(), ..SearchOptions::default() };
+    let model = models::ensure_for_ask(context, args.model.model.as_deref(), &asked, args.ingest.yes)?;
     if !args.within.is_empty() && ingest::look_into(context, &args.within)? == Outcome::Interrupted {
         return Ok(None);
     }
     Ok(Some(AskOptions {
         within: args.within.clone(),
         narrow: search::narrow(&args.narrow)?,
+        rerank,
         model,
         style: Style::Auto,
         kv_type: models::kv_type(args.model.kv),

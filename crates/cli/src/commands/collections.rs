@@ -3,13 +3,11 @@
 use serde_json::json;
 
 use super::Context;
+use super::search::UNNAMED;
 use super::status::{root_json, root_note};
 use crate::args::CollectionsArgs;
 use crate::exit::Outcome;
 use crate::output::{count, name};
-
-/// What the collection without a name is called in a list.
-const UNNAMED: &str = "(no name)";
 
 pub fn run(context: &Context, args: &CollectionsArgs) -> anyhow::Result<Outcome> {
     let collections = context.library.collections()?;
@@ -20,7 +18,8 @@ pub fn run(context: &Context, args: &CollectionsArgs) -> anyhow::Result<Outcome>
                 let roots: Vec<_> = collection.roots.iter().map(root_json).collect();
                 json!({
                     "name": collection.name, "documents": collection.stats.n_indexed,
-                    "passages": collection.stats.n_chunks, "embedding_model": collection.embedding_model, "roots": roots,
+                    "passages": collection.stats.n_chunks, "embedding_model": collection.embedding_model,
+                    "reranking_model": collection.reranking_model, "roots": roots,
                 })
             })
             .collect();

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use docent::{EvaluationProgress, EvaluationReport, SearchMode};
+use docent::{EvaluationProgress, EvaluationReport, Rerank};
 use serde_json::json;
 
-use super::models::ensure_embedding;
+use super::models::{ensure_embedding, ensure_reranking};
+use super::search::search_mode;
 use super::{Context, Interrupted};
 use crate::args::{EvalArgs, Mode};
 use crate::exit::Outcome;
@@ -18,14 +19,15 @@ pub fn run(context: &Context, args: &EvalArgs) -> anyhow::Result<Outcome> {
     if args.mode != Mode::Lexical {
         ensure_embedding(context, args.yes)?;
     }
-    let mode = match args.mode {
-        Mode::Hybrid => SearchMode::Hybrid,
-        Mode::Lexical => SearchMode::Lexical,
-        Mode::Vector => SearchMode::Vector,
-    };
+    let reranking = args.rerank.rerank.as_deref().filter(|name| Rerank::named(name) != Rerank::Off);
+    if let Some(name) = reranking {
+        ensure_reranking(context, name, args.yes)?;
+    }
+    let mode = search_mode(args.mode);
     let start = Instant::now();
     let bar = Bar::new(context.output.shows_progress(), Unit::Items);
-    let evaluated = context.library.evaluate(&args.dir, mode, context.interrupt.cancel(), &mut |event| {
+    let cancel = context.interrupt.cancel();
+    let evaluated = context.library.evaluate(&args.dir, mode, reranking, cancel, &mut |event| {
         let (done, total, what) = match event {
             EvaluationProgress::Indexed(done, total) => (done, total, "documents indexed"),
             EvaluationProgress::Embedded(done, total) => (done, total, "questions embedded"),
@@ -48,7 +50,7 @@ pub fn run(context: &Context, args: &EvalArgs) -> anyhow::Result<Outcome> {
     let means = &report.means;
     if args.json {
         context.output.json(&json!({
-            "collection": args.dir, "mode": mode_name(args.mode),
+            "collection": args.dir, "mode": mode_name(args.mode), "rerank": reranking,
             "documents": report.n_documents, "queries": report.n_queries,
             "ndcg@10": rounded(means.ndcg_at_10), "recall@100": rounded(means.recall_at_100),
             "mrr@10": rounded(means.mrr_at_10), "latency_ms": rounded(report.latency_ms.0),
@@ -59,10 +61,11 @@ pub fn run(context: &Context, args: &EvalArgs) -> anyhow::Result<Outcome> {
     }
     let output = &context.output;
     output.line(format!(
-        "{} documents, {} questions, {}, {}",
+        "{} documents, {} questions, {}{}, {}",
         count(report.n_documents),
         count(report.n_queries),
         mode_name(args.mode),
+        reranking.map_or_else(String::new, |name| format!(", then {name}")),
         duration(seconds)
     ));
     output.line(format!("nDCG@10     {:.4}", means.ndcg_at_10));

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use docent::{Progress, Summary};
+use docent::{Progress, Rerank, Summary};
 use serde_json::json;
 
 use super::Context;
-use super::models::ensure_embedding;
+use super::models::{ensure_embedding, ensure_reranking};
 use crate::args::{AddArgs, UpdateArgs};
 use crate::exit::Outcome;
 use crate::output::count;
@@ -23,6 +23,15 @@ pub fn update(context: &Context, args: &UpdateArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
     let summary = ingesting(context, |cancel, progress| context.library.update(cancel, progress))?;
     report(context, &summary, args.json)
+}
+
+/// Sets which model reads a search's best candidates again in this collection, if one was named.
+pub fn use_reranking(context: &mut Context, name: Option<&str>, yes: bool) -> anyhow::Result<()> {
+    if let Some(name) = name {
+        ensure_reranking(context, name, yes)?;
+        context.library.use_reranking(&Rerank::named(name))?;
+    }
+    Ok(())
 }
 
 /// Brings the index up to date for `--in`. Says something only if there was something to do.

@@ -1,6 +1,6 @@
 //! `models list|pull|rm|path|inspect`, and the offer to pull what another command misses.
 
-use docent::{BEST_MODEL, EMBEDDING_MODEL, KvType, ModelChoice, STARTER_MODEL};
+use docent::{BEST_MODEL, KvType, ModelChoice, STARTER_MODEL, SearchOptions};
 use docent_models::{ModelEntry, ModelKind, PullError, PullOptions, PullProgress, PullSource, Source, find};
 use serde_json::json;
 
@@ -148,6 +148,26 @@ pub fn ensure_embedding(context: &Context, yes: bool) -> anyhow::Result<()> {
     offer(context, &[&name], yes)
 }
 
+/// Makes sure that the models a search needs are here, with one question for all.
+pub fn ensure_for_search(context: &Context, options: &SearchOptions, yes: bool) -> anyhow::Result<()> {
+    let names = context.library.models_for(options)?;
+    for name in &names {
+        anyhow::ensure!(
+            find(name)?.kind != ModelKind::Generation,
+            "{name} does not turn text into vectors; `docent models list` shows the ones that do"
+        );
+    }
+    offer(context, &names.iter().map(String::as_str).collect::<Vec<_>>(), yes)
+}
+
+/// Makes sure that a model of the catalogue that orders passages is here; a folder is looked at when it is opened.
+pub fn ensure_reranking(context: &Context, name: &str, yes: bool) -> anyhow::Result<()> {
+    match find(name) {
+        Ok(entry) if entry.kind == ModelKind::Reranking => offer(context, &[name], yes),
+        _ => Ok(()),
+    }
+}
+
 /// Makes sure that a generation model is here, and says which one answers if it is not the best.
 pub fn ensure_generation(context: &Context, named: Option<&str>, yes: bool) -> anyhow::Result<ModelChoice> {
     if let Some(name) = named {
@@ -171,9 +191,15 @@ pub fn ensure_generation(context: &Context, named: Option<&str>, yes: bool) -> a
     Ok(ModelChoice::Best)
 }
 
-/// Makes sure that both models `ask` needs are here, with one question for both.
-pub fn ensure_for_ask(context: &Context, named: Option<&str>, yes: bool) -> anyhow::Result<ModelChoice> {
-    let mut names = vec![EMBEDDING_MODEL];
+/// Makes sure that the models `ask` needs are here, with one question for all.
+pub fn ensure_for_ask(
+    context: &Context,
+    named: Option<&str>,
+    search: &SearchOptions,
+    yes: bool,
+) -> anyhow::Result<ModelChoice> {
+    let for_search = context.library.models_for(search)?;
+    let mut names: Vec<&str> = for_search.iter().map(String::as_str).collect();
     let has_generator = context.library.models().best_installed(ModelKind::Generation).is_some();
     if let Some(name) = named.filter(|name| find(name).is_ok()) {
         names.push(name);
@@ -226,13 +252,14 @@ fn offer(context: &Context, names: &[&str], yes: bool) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use docent::{EMBEDDING_MODEL, RERANKING_MODEL};
     use docent_models::catalogue;
 
     use super::*;
 
     #[test]
     fn the_names_the_library_asks_for_are_in_the_catalogue() {
-        for name in [EMBEDDING_MODEL, STARTER_MODEL, BEST_MODEL] {
+        for name in [EMBEDDING_MODEL, RERANKING_MODEL, STARTER_MODEL, BEST_MODEL] {
             assert!(catalogue().iter().any(|entry| entry.name == name), "{name}");
         }
     }

@@ -1,6 +1,6 @@
 //! `ask --replay`: an answer of the history, made again.
 
-use docent::{Library, Settings};
+use docent::{Library, Rerank, SearchOptions, Settings};
 use serde_json::json;
 
 use super::ask::{Screen, outcome, print_sources};
@@ -11,7 +11,8 @@ use crate::exit::Outcome;
 pub fn run(context: &Context, args: &AskArgs, id: &str) -> anyhow::Result<Outcome> {
     let record = context.library.record(id)?;
     if let Some(made) = &record.made {
-        models::ensure_for_ask(context, Some(&made.model.name), args.evidence.ingest.yes)?;
+        let no_search = SearchOptions { rerank: Rerank::Off, ..SearchOptions::default() };
+        models::ensure_for_ask(context, Some(&made.model.name), &no_search, args.evidence.ingest.yes)?;
     }
     // The collection it was asked of, whichever is meant now.
     let settings = Settings { collection: record.collection.clone(), ..context.library.settings().clone() };

@@ -1,39 +1,79 @@
 //! `search`: passages, best first.
 
-use docent::{Hit, Narrow, PathGlob, SearchMode, SearchOptions};
+use docent::{Around, Found, FoundHit, Hit, Narrow, PathGlob, Rerank, Reranked, SearchMode, SearchOptions};
 use serde_json::json;
 
-use super::models::ensure_embedding;
+use super::models::{ensure_embedding, ensure_for_search};
 use super::{Context, ingest};
-use crate::args::{Mode, NarrowArgs, SearchArgs};
+use crate::args::{Mode, NarrowArgs, RerankArgs, SearchArgs};
 use crate::exit::Outcome;
-use crate::output::{self, printable};
+use crate::output::{self, count, printable};
+use crate::progress::{Bar, Unit};
+use crate::settings;
 
 /// How much of a passage is shown, in characters.
 const SNIPPET: usize = 280;
+/// What the collection without a name is called in a list.
+pub const UNNAMED: &str = "(no name)";
 
-pub fn run(context: &Context, args: &SearchArgs) -> anyhow::Result<Outcome> {
-    if args.mode != Mode::Lexical || !args.within.is_empty() {
+pub fn run(context: &Context, args: &SearchArgs, collections: &[String]) -> anyhow::Result<Outcome> {
+    let library = &context.library;
+    let collections: Vec<Option<String>> = match args.all_collections {
+        true => library.collections()?.into_iter().map(|collection| collection.name).collect(),
+        false => collections.iter().map(|name| settings::named(name)).collect(),
+    };
+    anyhow::ensure!(
+        args.within.is_empty() || collections.len() < 2,
+        "--in indexes what it names into one collection: name one; --path narrows a search in several"
+    );
+    let several = collections.len() > 1;
+    let options = SearchOptions {
+        k: args.limit as usize,
+        within: args.within.clone(),
+        narrow: narrow(&args.narrow)?,
+        mode: search_mode(args.mode),
+        collections: if args.within.is_empty() { collections } else { Vec::new() },
+        rerank: rerank(&args.rerank),
+        context: usize::from(args.context),
+    };
+    if !args.within.is_empty() {
         ensure_embedding(context, args.ingest.yes)?;
     }
+    ensure_for_search(context, &options, args.ingest.yes)?;
     if !args.within.is_empty() && ingest::look_into(context, &args.within)? == Outcome::Interrupted {
         return Ok(Outcome::Interrupted);
     }
-    let mode = match args.mode {
+    let bar = Bar::new(context.output.shows_progress(), Unit::Items);
+    bar.say("searching");
+    let found = library.search(&args.query, &options);
+    bar.clear();
+    let Found { hits, reranked } = found?;
+    if args.json {
+        let hits: Vec<_> = hits.iter().map(as_json).collect();
+        let rerank = reranked.as_ref().map(reranked_json);
+        context.output.json(&json!({ "query": args.query, "rerank": rerank, "hits": hits }))?;
+    } else {
+        print(context, &hits, several);
+        if let Some(Reranked { model, n_passages, seconds, .. }) = &reranked {
+            let told = format!("{model} read {} passages in {seconds:.1} s", count(*n_passages));
+            context.output.note(context.output.dim_note(&told));
+        }
+    }
+    Ok(if hits.is_empty() { Outcome::NotFound } else { Outcome::Done })
+}
+
+/// Which rankings, from what was typed.
+pub fn search_mode(mode: Mode) -> SearchMode {
+    match mode {
         Mode::Hybrid => SearchMode::Hybrid,
         Mode::Lexical => SearchMode::Lexical,
         Mode::Vector => SearchMode::Vector,
-    };
-    let narrow = narrow(&args.narrow)?;
-    let options = SearchOptions { k: args.limit as usize, within: args.within.clone(), narrow, mode };
-    let hits = context.library.search(&args.query, &options)?;
-    if args.json {
-        let hits: Vec<_> = hits.iter().map(as_json).collect();
-        context.output.json(&json!({ "query": args.query, "hits": hits }))?;
-    } else {
-        print(context, &hits);
     }
-    Ok(if hits.is_empty() { Outcome::NotFound } else { Outcome::Done })
+}
+
+/// The second stage, from what was typed.
+pub fn rerank(args: &RerankArgs) -> Rerank {
+    args.rerank.as_deref().map_or(Rerank::AsSet, Rerank::named)
 }
 
 /// What narrows the search, from what was typed.
@@ -46,33 +86,82 @@ pub fn narrow(args: &NarrowArgs) -> anyhow::Result<Narrow> {
     })
 }
 
-fn as_json(hit: &Hit) -> serde_json::Value {
+fn as_json(found: &FoundHit) -> serde_json::Value {
+    let hit = &found.hit;
     let chunk = &hit.chunk;
     json!({
-        "path": chunk.path, "score": hit.score, "title": chunk.title, "heading_path": chunk.heading_path,
+        "path": chunk.path, "collection": found.collection, "score": hit.score, "rerank_score": hit.rerank_score,
+        "title": chunk.title, "heading_path": chunk.heading_path,
         "byte_start": chunk.span.start, "byte_end": chunk.span.end,
         "line_start": chunk.lines.0, "line_end": chunk.lines.1, "page": chunk.page,
         "format": chunk.format, "text": chunk.text, "changed": hit.changed(),
+        "context": found.around.as_ref().map(around_json),
     })
 }
 
-fn print(context: &Context, hits: &[Hit]) {
+fn around_json(around: &Around) -> serde_json::Value {
+    let others: Vec<_> = around
+        .others
+        .iter()
+        .map(|hit| {
+            json!({
+                "byte_start": hit.chunk.span.start, "byte_end": hit.chunk.span.end,
+                "score": hit.score, "rerank_score": hit.rerank_score,
+            })
+        })
+        .collect();
+    json!({
+        "byte_start": around.span.start, "byte_end": around.span.end,
+        "line_start": around.lines.0, "line_end": around.lines.1, "text": around.text, "other_hits": others,
+    })
+}
+
+fn reranked_json(reranked: &Reranked) -> serde_json::Value {
+    json!({
+        "model": reranked.model, "passages": reranked.n_passages, "seconds": reranked.seconds,
+        "load_seconds": reranked.load_s,
+    })
+}
+
+fn print(context: &Context, hits: &[FoundHit], several: bool) {
     let output = &context.output;
     if hits.is_empty() {
         output.note("nothing found");
     }
-    for (idx, hit) in hits.iter().enumerate() {
-        let chunk = &hit.chunk;
-        let at = chunk.page.map_or_else(|| format!(":{}", chunk.lines.0), |page| format!(" page {page}"));
+    for (idx, found) in hits.iter().enumerate() {
+        let (hit, chunk) = (&found.hit, &found.hit.chunk);
+        let lines = match &found.around {
+            Some(around) => format!(":{}-{}", around.lines.0, around.lines.1),
+            None => format!(":{}", chunk.lines.0),
+        };
+        let at = chunk.page.map_or(lines, |page| format!(" page {page}"));
         let changed = if hit.changed() { "  (changed since it was indexed)" } else { "" };
-        output.line(format!("{}{at}{changed}", output.bold(&output::place(&chunk.path))));
+        let name = found.collection.as_deref().unwrap_or(UNNAMED);
+        let from = if several { format!("  [{name}]") } else { String::new() };
+        output.line(format!("{}{at}{from}{changed}", output.bold(&output::place(&chunk.path))));
         if !chunk.heading_path.is_empty() {
             output.line(output.dim(&format!("  {}", printable(&chunk.heading_path.join(" > ")))));
         }
-        output.line(format!("  {}", snippet(&chunk.text)));
+        match &found.around {
+            Some(around) => print_around(context, hit, around),
+            None => output.line(format!("  {}", snippet(&chunk.text))),
+        }
         if idx + 1 < hits.len() {
             output.line("");
         }
+    }
+}
+
+/// All lines of a stretch; those in which no hit stands are dimmed.
+fn print_around(context: &Context, hit: &Hit, around: &Around) {
+    let mut start = around.span.start;
+    for line in around.text.split('\n') {
+        let end = start + line.len();
+        let mut hits = std::iter::once(hit).chain(&around.others);
+        let is_in_hit = hits.any(|hit| start < hit.chunk.span.end && hit.chunk.span.start <= end);
+        let line = format!("  {}", printable(line.trim_end_matches('\r')));
+        context.output.line(if is_in_hit { line } else { context.output.dim(&line) });
+        start = end + 1;
     }
 }
 

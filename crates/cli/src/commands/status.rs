@@ -44,6 +44,7 @@ fn as_json(context: &Context, inventory: &Inventory, sizes: &Sizes) -> serde_jso
     let roots: Vec<_> = inventory.roots.iter().map(root_json).collect();
     json!({
         "collection": settings.collection, "embedding_model": inventory.embedding_model,
+        "reranking_model": inventory.reranking_model,
         "roots": roots,
         "documents": inventory.stats.n_indexed, "skipped": inventory.stats.n_skipped, "failed": inventory.stats.n_failed,
         "passages": inventory.stats.n_chunks, "text_bytes": inventory.stats.n_bytes_text,
@@ -92,6 +93,9 @@ fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
         count(stats.n_skipped),
         count(stats.n_failed)
     ));
+    if let Some(model) = &inventory.reranking_model {
+        output.line(format!("{:16} {model} reads the best candidates of every search again", "second stage"));
+    }
     output.line(format!("{:16} {:>9}  {}", "index", bytes(sizes.index), settings.index_dir().display()));
     output.line(format!("{:16} {:>9}  {}", "models", bytes(sizes.models), settings.models_dir().display()));
     let files: Vec<_> = not_indexed(inventory).collect();

@@ -1,6 +1,6 @@
 //! `warm`: reads a folder's packed context ahead of time.
 
-use docent::{Reading, WarmOptions};
+use docent::{Reading, Rerank, SearchOptions, WarmOptions};
 use serde_json::json;
 
 use super::{Context, ingest, models, profile};
@@ -14,7 +14,8 @@ pub fn run(context: &Context, args: &WarmArgs) -> anyhow::Result<Outcome> {
         context.library.settings().keep_prefixes,
         "--no-cache keeps nothing, so there is nothing to warm"
     );
-    let model = models::ensure_for_ask(context, args.model.as_deref(), args.ingest.yes)?;
+    let no_search = SearchOptions { rerank: Rerank::Off, ..SearchOptions::default() };
+    let model = models::ensure_for_ask(context, args.model.as_deref(), &no_search, args.ingest.yes)?;
     if !args.within.is_empty() && ingest::look_into(context, &args.within)? == Outcome::Interrupted {
         return Ok(Outcome::Interrupted);
     }

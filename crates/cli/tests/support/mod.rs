@@ -1,6 +1,8 @@
 //! A home of its own for each test, and the `docent` command run in it.
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+pub mod cross_encoder;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
