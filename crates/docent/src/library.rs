@@ -192,7 +192,10 @@ impl Library {
     ) -> Result<Summary, Error> {
         let paths = paths.iter().map(|path| existing(path)).collect::<Result<Vec<_>, _>>()?;
         let embedder = self.embedder()?;
-        let mut writer = match self.writer(Some(&embedder)) {
+        let mut writer = match self.writer(Some(&embedder), cancel, progress) {
+            Err(Error::Index(IndexError::Stopped { .. })) => {
+                return Ok(Summary { interrupted: true, ..Summary::default() });
+            }
             // Somebody else writes, and there is nothing to write.
             Err(Error::Index(IndexError::Busy { .. }))
                 if !remembered && self.is_up_to_date(&paths, cancel)? =>
@@ -402,13 +405,21 @@ impl Library {
     }
 
     /// The right to write, at once or not at all.
-    pub(crate) fn writer(&self, embedder: Option<&Embedder>) -> Result<Writer, Error> {
+    pub(crate) fn writer(
+        &self,
+        embedder: Option<&Embedder>,
+        cancel: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Writer, Error> {
         let index = Index::open(&self.settings.index_dir(), &IndexOptions { read_only: false })?;
         let spec = embedder.map(|embedder| EmbeddingSpec {
             fingerprint: embedder.fingerprint().to_owned(),
             dim: embedder.dim(),
         });
-        Ok(index.writer(spec)?)
+        Ok(index.writer_telling(spec, &mut |bytes_done, bytes_total| {
+            progress(Progress::Renewing { bytes_done, bytes_total });
+            !cancel()
+        })?)
     }
 
     /// The right to write, as soon as nobody else has it; none where the caller asks to stop while waiting. Says once whom it
@@ -421,7 +432,8 @@ impl Library {
     ) -> Result<Option<Writer>, Error> {
         let mut told = String::new();
         loop {
-            match self.writer(embedder) {
+            match self.writer(embedder, cancel, progress) {
+                Err(Error::Index(IndexError::Stopped { .. })) => return Ok(None),
                 Err(Error::Index(IndexError::Busy { holder, .. })) => {
                     if holder != told {
                         progress(Progress::Waiting { holder: holder.clone() });

@@ -57,6 +57,12 @@ pub enum IndexError {
         /// The present format.
         supported: u32,
     },
+    /// The caller asked to stop while postings were made anew.
+    #[error("the words of the index in {} are not all cut anew yet: nothing is lost, the next `docent update` begins with it", .dir.display())]
+    Stopped {
+        /// The index's folder.
+        dir: PathBuf,
+    },
     /// A pattern for paths that is none.
     #[error("{pattern:?} is no pattern for paths: {what}. Examples: '*.md', 'notes/**', '/srv/manuals'")]
     Pattern {

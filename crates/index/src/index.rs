@@ -13,7 +13,7 @@ use crate::error::{IndexError, Result};
 use crate::postings::{self, PostingsReader};
 use crate::types::{Chunk, ChunkId, DocId, DocumentText, EmbeddingSpec, FileRecord, Filter, Root, Stats};
 use crate::vectors::{self, Among, VectorFiles};
-use crate::writer::Writer;
+use crate::writer::{Tell, Writer};
 
 /// How often a reader begins again when a writer's commits outrun it.
 const MAX_ATTEMPTS: usize = 50;
@@ -113,7 +113,17 @@ impl Index {
     /// # Errors
     /// `Busy` names the process that writes now; `NotWritable` or `ReadOnly` if the folder cannot be written.
     pub fn writer(&self, embedding: Option<EmbeddingSpec>) -> Result<Writer> {
-        Writer::open(&self.dir, embedding, crate::fault::Faults::default()).map_err(|error| match error {
+        self.writer_telling(embedding, &mut |_, _| true)
+    }
+
+    /// As [`writer`](Self::writer). The first writer of an index of an earlier format may have to make its postings anew, which takes
+    /// minutes for a large one: `tell` hears how far that is.
+    ///
+    /// # Errors
+    /// The same; `Stopped` if `tell` says so. The index is then as it was.
+    pub fn writer_telling(&self, embedding: Option<EmbeddingSpec>, tell: &mut Tell<'_>) -> Result<Writer> {
+        let faults = crate::fault::Faults::default();
+        Writer::open_telling(&self.dir, embedding, faults, tell).map_err(|error| match error {
             IndexError::NotWritable { .. } if self.read_only => {
                 IndexError::ReadOnly { dir: self.dir.clone() }
             }

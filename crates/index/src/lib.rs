@@ -42,4 +42,4 @@ pub use types::{
 };
 #[doc(hidden)]
 pub use vectors::alone;
-pub use writer::Writer;
+pub use writer::{Tell, Writer};

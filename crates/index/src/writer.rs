@@ -46,6 +46,9 @@ const MIN_ROWS_TO_COMPACT: u64 = 256;
 /// One in so many rows dead: the living are copied to new files.
 const DEAD_SHARE: u64 = 5;
 
+/// Hears how many bytes of text of how many have been gone through, and answers whether to go on.
+pub type Tell<'a> = dyn FnMut(u64, u64) -> bool + 'a;
+
 /// The right to change an index. Changes take effect with [`commit`](Self::commit), all at once; dropping the
 /// writer undoes what was not committed.
 #[derive(Debug)]
@@ -74,7 +77,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn open(dir: &Path, embedding: Option<EmbeddingSpec>, faults: Faults) -> Result<Writer> {
+    pub(crate) fn open_telling(
+        dir: &Path,
+        embedding: Option<EmbeddingSpec>,
+        faults: Faults,
+        tell: &mut Tell<'_>,
+    ) -> Result<Writer> {
         let lock = lock::take(dir)?;
         let connection = catalog::open(dir, Access::Write)?;
         let state =
@@ -99,15 +107,15 @@ impl Writer {
         };
         writer.sweep_if_certain();
         writer.adopt_embedding()?;
-        writer.renew_terms()?;
+        writer.renew_terms(tell)?;
         Ok(writer)
     }
 
     /// If terms are cut in another way than when the postings were written, those are made anew with the next commit.
-    fn renew_terms(&mut self) -> Result<()> {
+    fn renew_terms(&mut self, tell: &mut Tell<'_>) -> Result<()> {
         let stale = read::setting(&self.connection, catalog::STALE_TERMS);
         if stale.map_err(|e| IndexError::catalog(&self.catalog_path(), e))?.is_some() {
-            self.rebuild_postings()?;
+            self.rebuild_postings_telling(tell)?;
             self.write(|c| write::remove_setting(c, catalog::STALE_TERMS))?;
         }
         Ok(())
@@ -471,13 +479,23 @@ impl Writer {
     /// # Errors
     /// If the catalog cannot be read or the postings cannot be written.
     pub fn rebuild_postings(&mut self) -> Result<()> {
+        self.rebuild_postings_telling(&mut |_, _| true)
+    }
+
+    fn rebuild_postings_telling(&mut self, tell: &mut Tell<'_>) -> Result<()> {
         self.guarded(|writer| {
             writer.changed = true;
             writer.state.postings = None;
             writer.postings = None;
-            for record in writer.files(&Filter::default())? {
-                if record.n_chunks > 0 {
-                    writer.repost(record.id)?;
+            let mut files = writer.files(&Filter::default())?;
+            files.retain(|record| record.n_chunks > 0);
+            let n_bytes = files.iter().map(|record| record.n_bytes_text).sum();
+            let mut n_done = 0;
+            for record in files {
+                writer.repost(record.id)?;
+                n_done += record.n_bytes_text;
+                if !tell(n_done, n_bytes) {
+                    return Err(IndexError::Stopped { dir: writer.dir.clone() });
                 }
             }
             Ok(())
@@ -767,6 +785,10 @@ impl Writer {
     /// Makes lists of so few rows already.
     pub(crate) fn make_lists_from(&mut self, n_rows: u64) {
         self.listed_from = n_rows;
+    }
+
+    pub(crate) fn open(dir: &Path, embedding: Option<EmbeddingSpec>, faults: Faults) -> Result<Writer> {
+        Writer::open_telling(dir, embedding, faults, &mut |_, _| true)
     }
 
     /// Lets the catalog grow by so many pages only, as a disk that is nearly full would.

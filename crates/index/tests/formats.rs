@@ -80,6 +80,33 @@ fn an_index_of_every_format_opens_is_whole_and_takes_a_commit() {
 }
 
 #[test]
+fn an_older_index_tells_how_far_it_is_brought_and_can_be_stopped() {
+    let dir = of_format(2);
+    let index = Index::open(dir.path(), &IndexOptions { read_only: false }).unwrap();
+    let stopped = index.writer_telling(None, &mut |_, _| false).expect_err("it was stopped");
+    assert!(matches!(stopped, IndexError::Stopped { .. }), "{stopped}");
+    check_content(&index);
+    let mut told = Vec::new();
+    let mut writer = index
+        .writer_telling(None, &mut |done, total| {
+            told.push((done, total));
+            true
+        })
+        .unwrap();
+    assert!(told.len() > 1 && told.is_sorted() && told[0].0 > 0, "{told:?}");
+    assert!(told.last().is_some_and(|(done, total)| done == total), "{told:?}");
+    writer.commit().unwrap();
+    drop(writer);
+    let mut again = Vec::new();
+    drop(index.writer_telling(None, &mut |done, _| {
+        again.push(done);
+        true
+    }));
+    assert!(again.is_empty(), "the second writer has nothing to do: {again:?}");
+    check_content(&index);
+}
+
+#[test]
 fn the_newest_kept_index_has_the_present_format() {
     let dir = tempfile::tempdir().unwrap();
     drop(Index::open(dir.path(), &IndexOptions::default()).unwrap());

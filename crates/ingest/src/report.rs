@@ -55,6 +55,13 @@ pub enum Progress {
         /// That process: its command and number, as far as known.
         holder: String,
     },
+    /// The index is of an earlier format: the words of its documents are cut anew.
+    Renewing {
+        /// Bytes of text done.
+        bytes_done: u64,
+        /// Bytes of text to do.
+        bytes_total: u64,
+    },
     /// Looking for files.
     Scanning {
         /// Files found so far.

@@ -83,6 +83,9 @@ pub fn draw(context: &Context, bar: &Bar, progress: &Progress) {
             bar.above(|| context.output.note(format!("waiting for {holder}, which writes to the index")));
             bar.say("waiting");
         }
+        Progress::Renewing { bytes_done, bytes_total } => {
+            bar.set(*bytes_done, *bytes_total, "bringing the index to the present format");
+        }
         Progress::Sorting { percent } => bar.say(format!("sorting vectors: {percent} %")),
         Progress::Scanning { found } => bar.say(format!("looking: {} files", count(*found))),
         Progress::Working { files_done, files_total, bytes_done, bytes_total, path } => {
