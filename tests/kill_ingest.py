@@ -177,15 +177,17 @@ def differences(docent, other, folder):
         a, b = vectors[key], vectors_once[key]
         if a is None or b is None or sum(x * y for x, y in zip(a, b)) < 0.9999:
             found.append(f"{key}: another vector")
-    for query in WORDS + ["the notice period", "photosynthesis", "00017"]:
+    # Folder by folder: a page holds 1000 hits, and of more than that which come is decided by scores that depend on history.
+    asked = [(query, place) for query in WORDS + ["the notice period", "photosynthesis", "00017"] for place in WORDS]
+    for query, place in asked:
         hits = [
             {(hit["path"], hit["byte_start"], hit["byte_end"]): hit["text"] for hit in found_by.run(
-                "search", "--json", "--mode", "lexical", "-n", 1000, query, codes=(0, 1))["hits"]}
+                "search", "--json", "--mode", "lexical", "-n", 1000, "--path", folder / place, query, codes=(0, 1))["hits"]}
             for found_by in (docent, other)
         ]
         too_many, too_few = unmatched(*hits), unmatched(*reversed(hits))
         if too_many or too_few:
-            found.append(f"{query!r}: hits too many {too_many}, too few {too_few}")
+            found.append(f"{query!r} in {place}: hits too many {too_many}, too few {too_few}")
     return found
 
 
