@@ -23,7 +23,7 @@ pub struct Repaired {
 /// See [`Writer::repair`].
 pub(crate) fn repair(writer: &mut Writer, problems: &[Problem]) -> Result<Repaired> {
     if let Some(problem) = problems.iter().find(|problem| problem.store == Store::CatalogFile) {
-        return Err(IndexError::Corrupt { path: writer.catalog_file(), what: problem.what.clone() });
+        return Err(IndexError::Corrupt { path: writer.catalog_path(), what: problem.what.clone() });
     }
     let mut repaired = Repaired::default();
     let has = |store: Store| problems.iter().any(|problem| problem.store == store);
