@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod config;
 mod exit;
 mod interrupt;
 mod memory;
@@ -11,29 +12,36 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use args::{Cli, Command};
+use args::{Cli, Color, Command};
 use commands::Context;
+use config::Configuration;
 use exit::Outcome;
+use output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if matches!(cli.command, Command::ExtractWorker) {
-        return extract_worker();
-    }
-    let quiet = cli.common.quiet;
-    match run(cli) {
-        Ok(outcome) => outcome.into(),
+    match config::parse(std::env::args_os().collect()).and_then(run) {
+        Ok(code) => code,
         Err(error) if error.is::<commands::Interrupted>() => Outcome::Interrupted.into(),
         Err(error) => {
-            output::Output::detect(quiet).warn(one_sentence(&error));
+            Output::detect(false, Color::Never).warn(one_sentence(&error));
             ExitCode::from(exit::ERROR)
         }
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<Outcome> {
+fn run((cli, configuration): (Cli, Configuration)) -> anyhow::Result<ExitCode> {
+    let output = Output::detect(cli.common.quiet, cli.common.color);
+    let outcome = match &cli.command {
+        Command::ExtractWorker => return Ok(extract_worker()),
+        Command::Config(command) => commands::config::run(&output, &configuration, command)?,
+        Command::Completions(args) => commands::manuals::completions(&output, args),
+        Command::Man(args) => commands::manuals::man(&output, args)?,
+        _ => run_with_library(cli)?,
+    };
+    Ok(outcome.into())
+}
+
+fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
     let common = &cli.common;
     anyhow::ensure!(
         common.collections.len() < 2 || matches!(cli.command, Command::Search(_)),
@@ -81,7 +89,9 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
         Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
-        Command::ExtractWorker => Ok(Outcome::Done),
+        Command::Config(_) | Command::Completions(_) | Command::Man(_) | Command::ExtractWorker => {
+            Ok(Outcome::Done)
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
+use crate::args::Color;
+
 /// What may be printed where.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -22,13 +24,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// Looks at the terminal and at NO_COLOR (<https://no-color.org>).
-    pub fn detect(quiet: bool) -> Self {
+    /// Looks at the terminal and at NO_COLOR, which a setting overrides (<https://no-color.org>).
+    pub fn detect(quiet: bool, color: Color) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let styles = |is_terminal: bool| match color {
+            Color::Auto => is_terminal && !no_color,
+            Color::Always => true,
+            Color::Never => false,
+        };
         Self {
             quiet,
-            styled: io::stdout().is_terminal() && !no_color,
-            styled_notes: io::stderr().is_terminal() && !no_color,
+            styled: styles(io::stdout().is_terminal()),
+            styled_notes: styles(io::stderr().is_terminal()),
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
         }
     }

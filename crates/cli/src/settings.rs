@@ -10,6 +10,16 @@ use etcetera::BaseStrategy as _;
 
 use crate::args::{self, Common, IngestArgs};
 
+/// Where the configuration file is, if there is one: named, in the home, or in the platform's own place.
+pub fn config_path(common: &Common) -> anyhow::Result<PathBuf> {
+    const NAME: &str = "config.toml";
+    Ok(match (&common.config, &common.home) {
+        (Some(file), _) => std::path::absolute(file).context("--config")?,
+        (None, Some(home)) => std::path::absolute(home).context("--home")?.join(NAME),
+        (None, None) => base()?.config_dir().join("docent").join(NAME),
+    })
+}
+
 /// Resolves folders and threads.
 pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<Settings> {
     let mut settings = match &common.home {
@@ -25,6 +35,7 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         args::Isa::Avx512 => docent::Isa::Avx512,
     });
     settings.profile = common.profile;
+    settings.default_embedding.clone_from(&common.default_embedding);
     settings.collection = match common.collections.as_slice() {
         [name] => named(name),
         // Several: whoever looks into several asks for them by name.
@@ -37,6 +48,7 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         settings.limits.max_bytes = ingest.max_size;
         settings.hidden = ingest.hidden;
         settings.no_ignore = ingest.no_ignore;
+        settings.ignore.clone_from(&ingest.ignore);
     }
     Ok(settings)
 }
@@ -47,9 +59,12 @@ pub fn named(name: &str) -> Option<String> {
 }
 
 /// XDG folders on Linux and macOS, Known Folders on Windows.
+fn base() -> anyhow::Result<impl etcetera::BaseStrategy> {
+    etcetera::choose_base_strategy().context("no home folder is known; name one with --home DIR")
+}
+
 fn platform() -> anyhow::Result<Settings> {
-    let base =
-        etcetera::choose_base_strategy().context("no home folder is known; name one with --home DIR")?;
+    let base = base()?;
     let mut settings = Settings::in_folder(PathBuf::new());
     settings.data_dir = base.data_dir().join("docent");
     settings.cache_dir = base.cache_dir().join("docent");

@@ -254,6 +254,7 @@ impl Library {
             limits: self.settings.limits.clone(),
             hidden: self.settings.hidden,
             no_ignore: self.settings.no_ignore,
+            ignore: self.settings.ignore.clone(),
             retry_failed: self.settings.retry_failed,
             exclude: vec![self.settings.data_dir.clone(), self.settings.cache_dir.clone()],
             ..IngestOptions::default()
@@ -365,7 +366,7 @@ impl Library {
             .collect()
     }
 
-    /// Name of the embedding model: the one asked for, else the collection's own, else the catalogue's.
+    /// Name of the embedding model: the one asked for, else the collection's own, else that of new collections.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -373,10 +374,17 @@ impl Library {
         if let Some(name) = &self.settings.embedding {
             return Ok(name.clone());
         }
+        let of_new = || self.settings.default_embedding.clone().unwrap_or_else(|| EMBEDDING_MODEL.to_owned());
         if !Index::exists(&self.settings.index_dir()) {
-            return Ok(EMBEDDING_MODEL.to_owned());
+            return Ok(of_new());
         }
-        Ok(self.open_index()?.setting(EMBEDDING_SETTING)?.unwrap_or_else(|| EMBEDDING_MODEL.to_owned()))
+        let index = self.open_index()?;
+        Ok(match index.setting(EMBEDDING_SETTING)? {
+            Some(name) => name,
+            // Made just now, or by a process that was killed before it wrote anything.
+            None if index.stats()?.n_indexed == 0 => of_new(),
+            None => EMBEDDING_MODEL.to_owned(),
+        })
     }
 
     /// The index for reading, opened at the first call. What others commit later is seen.

@@ -14,6 +14,8 @@ pub struct Settings {
     pub collection: Option<String>,
     /// The embedding model of the collection from now on; none: the one it has, and for a new one the catalogue's.
     pub embedding: Option<String>,
+    /// The embedding model of a collection in which nothing is yet; none: the catalogue's.
+    pub default_embedding: Option<String>,
     /// The model that reads the collection's best candidates again, from now on: see
     /// [`Library::use_reranking`](crate::Library::use_reranking).
     pub reranking: Option<String>,
@@ -37,6 +39,9 @@ pub struct Settings {
     pub hidden: bool,
     /// Read what ignore files exclude. Remembered for each root that is added.
     pub no_ignore: bool,
+    /// Patterns of files and folders that are not read, in gitignore syntax and seen from each root
+    /// ([`check_pattern`](crate::check_pattern) says which are none). Not remembered: they hold for every root while they are set.
+    pub ignore: Vec<String>,
     /// Read files that failed before once more, even if they have not changed.
     pub retry_failed: bool,
 }
@@ -49,6 +54,7 @@ impl Settings {
             data_dir: home.join("data"),
             collection: None,
             embedding: None,
+            default_embedding: None,
             reranking: None,
             cache_dir: home.join("cache"),
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -60,6 +66,7 @@ impl Settings {
             limits: Limits::default(),
             hidden: false,
             no_ignore: false,
+            ignore: Vec::new(),
             retry_failed: false,
         }
     }

@@ -38,7 +38,7 @@ pub use embed::Embed;
 pub use error::IngestError;
 pub use language::{language, of_text as language_of_text};
 pub use report::{IngestOptions, Progress, Summary};
-pub use walk::{IGNORE_FILE, WalkOptions, Walked, walk};
+pub use walk::{IGNORE_FILE, WalkOptions, Walked, check_pattern, walk};
 pub use watch::{Watcher, Woken};
 
 /// Address space of a process that extracts: what the largest file allowed may need, and not what a broken one can ask for.

@@ -148,6 +148,7 @@ fn walk_all(
         let walk_options = WalkOptions {
             hidden: options.hidden || covering().any(|known| known.settings.hidden),
             no_ignore: options.no_ignore || covering().any(|known| known.settings.no_ignore),
+            ignore: options.ignore.clone(),
             exclude: options.exclude.clone(),
         };
         match walk(&root, &walk_options, &mut |found| go_on(n_before + found)) {

@@ -19,6 +19,8 @@ pub struct IngestOptions {
     pub hidden: bool,
     /// Read what ignore files exclude.
     pub no_ignore: bool,
+    /// Patterns of files and folders that are not read, in gitignore syntax and seen from each root.
+    pub ignore: Vec<String>,
     /// Files and folders that are never read: docent's own.
     pub exclude: Vec<PathBuf>,
     /// Read files that failed before once more, even if they have not changed.
@@ -38,6 +40,7 @@ impl Default for IngestOptions {
             worker: None,
             hidden: false,
             no_ignore: false,
+            ignore: Vec::new(),
             exclude: Vec::new(),
             retry_failed: false,
             chunks: ChunkOptions::default(),

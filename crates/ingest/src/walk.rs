@@ -17,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use docent_index::FileStat;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::IngestError;
@@ -31,6 +32,9 @@ pub struct WalkOptions {
     pub hidden: bool,
     /// Do not honour ignore files.
     pub no_ignore: bool,
+    /// Patterns of files and folders that are not listed, in gitignore syntax and seen from the root, whatever ignore files say;
+    /// those that [`check_pattern`] refuses name nothing.
+    pub ignore: Vec<String>,
     /// Files and folders that are never listed: docent's own.
     pub exclude: Vec<PathBuf>,
 }
@@ -89,6 +93,7 @@ pub fn walk(
 
 fn builder(root: &Path, options: &WalkOptions) -> WalkBuilder {
     let excluded = excluded_below(root, &options.exclude);
+    let ignored = ignored(root, &options.ignore);
     let in_git = root.ancestors().any(|folder| folder.join(".git").exists());
     let mut builder = WalkBuilder::new(root);
     builder
@@ -98,7 +103,11 @@ fn builder(root: &Path, options: &WalkOptions) -> WalkBuilder {
         .require_git(in_git)
         .parents(in_git && !options.no_ignore)
         .filter_entry(move |entry| {
-            entry.depth() == 0 || !(is_version_control(entry) || excluded.contains(entry.path()))
+            let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_out = is_version_control(entry)
+                || excluded.contains(entry.path())
+                || ignored.matched(entry.path(), is_dir).is_ignore();
+            entry.depth() == 0 || !is_out
         });
     if options.no_ignore {
         builder.ignore(false).git_ignore(false).git_exclude(false);
@@ -106,6 +115,23 @@ fn builder(root: &Path, options: &WalkOptions) -> WalkBuilder {
         builder.add_custom_ignore_filename(IGNORE_FILE);
     }
     builder
+}
+
+/// Whether a pattern can be used in [`WalkOptions::ignore`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    let added = GitignoreBuilder::new("/").add_line(None, pattern).map(drop);
+    added.map_err(|error| error.to_string())
+}
+
+fn ignored(root: &Path, patterns: &[String]) -> Gitignore {
+    let mut builder = GitignoreBuilder::new(root);
+    for pattern in patterns {
+        let _ = builder.add_line(None, pattern);
+    }
+    builder.build().unwrap_or_else(|_| Gitignore::empty())
 }
 
 /// The excluded paths as the walk will name them, if the root's own name leads through a link.
@@ -285,8 +311,29 @@ mod tests {
     #[test]
     fn excluded_folders_are_never_listed() {
         let dir = tree(&[("a.txt", ""), ("home/index/b.txt", ""), ("homely/c.txt", "")]);
-        let options = WalkOptions { exclude: vec![dir.path().join("home")], hidden: true, no_ignore: true };
+        let exclude = vec![dir.path().join("home")];
+        let options = WalkOptions { exclude, hidden: true, no_ignore: true, ..WalkOptions::default() };
         assert_eq!(names(dir.path(), &options), ["a.txt", "homely/c.txt"]);
+    }
+
+    #[test]
+    fn patterns_of_the_user_hold_in_every_folder_whatever_ignore_files_say() {
+        let dir = tree(&[
+            ("a.txt", ""),
+            ("a.log", ""),
+            ("keep.log", ""),
+            ("sub/b.log", ""),
+            ("sub/old/c.txt", ""),
+            ("top/d.txt", ""),
+            ("sub/top/e.txt", ""),
+            (".docentignore", "!a.log\n"),
+        ]);
+        let ignore = ["*.log", "!keep.log", "old/", "/top"].map(str::to_owned).to_vec();
+        for no_ignore in [false, true] {
+            let options = WalkOptions { ignore: ignore.clone(), no_ignore, ..WalkOptions::default() };
+            assert_eq!(names(dir.path(), &options), ["a.txt", "keep.log", "sub/top/e.txt"]);
+        }
+        assert!(check_pattern("{a,b").is_err() && check_pattern("*.{a,b}").is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod library;
 mod measure;
 mod models;
 mod parse;
+mod program;
 mod shared;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use ask::*;
 pub use library::*;
 pub use measure::*;
 pub use models::*;
+pub use program::*;
 pub use shared::*;
 
 const EXAMPLES: &str = "\
@@ -26,6 +28,7 @@ Examples:
   docent ask \"What did we decide about the roof?\"
   docent search --json \"notice period\" | jq '.hits[0].path'
 
+Settings that should last: `docent config show`, docs/configuration.md.
 Exit codes: 0 found or done, 1 nothing found or not in the documents, 2 error,
 3 some files failed (add, update), 130 interrupted.";
 
@@ -45,10 +48,17 @@ pub struct Common {
     /// Keep index, models and caches together in DIR instead of the platform's own places.
     #[arg(long, value_name = "DIR", env = "DOCENT_HOME", global = true)]
     pub home: Option<PathBuf>,
+    /// Read settings from FILE instead of the platform's own place, or of `config.toml` in --home.
+    #[arg(long, value_name = "FILE", env = "DOCENT_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
     /// Work with the collection NAME: an index of its own, with its own folders and embedding model. Made by `add`; the one
     /// without a name is `.`. `search` looks into several: --collection work,home.
     #[arg(long = "collection", value_name = "NAME", env = "DOCENT_COLLECTION", global = true, value_delimiter = ',', value_parser = parse_collection)]
     pub collections: Vec<String>,
+    /// The embedding model of collections that are made from now on, by its name in `docent models list`; `add --embedding` changes one
+    /// that there is [default: all-minilm-l6-v2].
+    #[arg(long, value_name = "MODEL", global = true, hide_short_help = true)]
+    pub default_embedding: Option<String>,
     /// Threads for indexing and inference [default: the number of cores].
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -58,6 +68,9 @@ pub struct Common {
     /// The most that may take on disk, e.g. 5GB [default: the smaller of 20 GB and a tenth of the free disk].
     #[arg(long, value_name = "SIZE", env = "DOCENT_CACHE_SIZE", global = true, value_parser = parse_size)]
     pub cache_size: Option<u64>,
+    /// Colours and links, where standard output is a terminal and NO_COLOR is not set, or regardless.
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
     /// Print no progress and no notes, only results and errors.
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -117,9 +130,23 @@ pub enum Command {
     /// Look inside: logits, token ids, likelihoods, memory.
     #[command(subcommand)]
     Debug(DebugCommand),
+    /// Show the settings, and the file they may stand in.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them to a folder.
+    Man(ManArgs),
     /// Extract one document after another for the parent process.
     #[command(hide = true)]
     ExtractWorker,
+}
+
+impl Command {
+    /// Whether it works the same whatever is set.
+    pub fn needs_no_settings(&self) -> bool {
+        matches!(self, Self::ExtractWorker | Self::Completions(_) | Self::Man(_))
+    }
 }
 
 /// How the collection without a name is called on the command line.
@@ -131,7 +158,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        crate::config::command().debug_assert();
     }
 }

@@ -12,6 +12,10 @@ pub(super) fn parse_collection(text: &str) -> Result<String, String> {
     }
 }
 
+pub(super) fn parse_pattern(text: &str) -> Result<String, String> {
+    docent::check_pattern(text).map(|()| text.to_owned())
+}
+
 pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::parse::{parse_date, parse_positive, parse_size, parse_temperature};
+use super::parse::{parse_date, parse_pattern, parse_positive, parse_size, parse_temperature};
 
 /// How a folder is read.
 #[derive(Debug, Args)]
@@ -16,6 +16,9 @@ pub struct IngestArgs {
     /// Read what .gitignore, .ignore and .docentignore exclude.
     #[arg(long)]
     pub no_ignore: bool,
+    /// Leave out files and folders that GLOB names, as a line of a .gitignore would; may be repeated.
+    #[arg(long, value_name = "GLOB", value_parser = parse_pattern)]
+    pub ignore: Vec<String>,
     /// Pull missing models without asking.
     #[arg(long, short)]
     pub yes: bool,
@@ -72,6 +75,14 @@ pub struct ModelArgs {
     /// Show the model's reasoning (dimmed), or hide it.
     #[arg(long, value_enum, default_value_t = Thinking::Hide)]
     pub thinking: Thinking,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

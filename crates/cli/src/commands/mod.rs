@@ -6,6 +6,7 @@ pub mod bench_embed;
 pub mod cache;
 pub mod chat;
 pub mod collections;
+pub mod config;
 pub mod debug;
 pub mod doctor;
 pub mod eval;
@@ -13,6 +14,7 @@ pub mod history;
 pub mod ingest;
 pub mod inspect;
 pub mod library;
+pub mod manuals;
 pub mod models;
 pub mod pack;
 pub mod profile;
@@ -41,7 +43,7 @@ impl Context {
     pub fn new(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<Self> {
         Ok(Self {
             library: Library::open(settings::resolve(common, ingest)?),
-            output: Output::detect(common.quiet),
+            output: Output::detect(common.quiet, common.color),
             interrupt: Interrupt::listen()?,
         })
     }
