@@ -154,8 +154,6 @@ pub const UNNAMED: &str = ".";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_command_line_is_consistent() {
         crate::config::command().debug_assert();
