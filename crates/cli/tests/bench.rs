@@ -2,18 +2,18 @@
 
 mod support;
 
-use support::{Home, repository};
+use support::{Home, tiny};
 
 #[test]
 fn a_bench_prints_one_object_a_depth_and_a_profile_beside_it() {
     let home = Home::empty();
-    let model = repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf");
+    let model = tiny();
     let ran = home
         .docent(&[
             "bench",
             "model",
             "--model",
-            model.to_str().unwrap(),
+            &model,
             "--pp",
             "16",
             "--tg",
@@ -46,7 +46,6 @@ fn a_bench_prints_one_object_a_depth_and_a_profile_beside_it() {
 #[test]
 fn a_depth_beyond_the_context_is_refused_with_both_numbers() {
     let home = Home::empty();
-    let model = repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf");
-    let model = model.to_str().unwrap();
-    home.docent(&["bench", "model", "-m", model, "--pp", "4", "--depth", "999999999"]).exits(2).says("8192");
+    let model = tiny();
+    home.docent(&["bench", "model", "-m", &model, "--pp", "4", "--depth", "999999999"]).exits(2).says("8192");
 }

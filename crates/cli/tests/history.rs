@@ -3,20 +3,12 @@
 mod support;
 
 use serde_json::Value;
-use support::{Home, Ran, repository};
-
-/// A model that answers noise, and always the same.
-fn tiny() -> String {
-    repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string()
-}
+use support::{Home, Ran, shelves, tiny};
 
 fn home() -> Home {
     let home = Home::with_models();
-    let text = |word: &str, n: usize| -> String {
-        (0..n).map(|i| format!("The {word} number {i} stands on shelf {}.\n", i * 7 % 13)).collect()
-    };
-    home.write("books.txt", text("book", 20));
-    home.write("jars.txt", text("jar", 16));
+    home.write("books.txt", shelves("book", 20));
+    home.write("jars.txt", shelves("jar", 16));
     home
 }
 

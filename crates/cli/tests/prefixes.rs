@@ -7,12 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Home, Ran, repository};
-
-/// A model with convolutions that answers noise, and always the same. Its tokens are bytes, as a rule.
-fn tiny() -> String {
-    repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string()
-}
+use support::{Home, Ran, repository, shelves, tiny};
 
 fn blocks_below(home: &Home) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -28,12 +23,9 @@ fn blocks_below(home: &Home) -> Vec<PathBuf> {
 /// A home with three documents and the question that is asked of them.
 fn home() -> Home {
     let home = Home::with_models();
-    let text = |word: &str, n: usize| -> String {
-        (0..n).map(|i| format!("The {word} number {i} stands on shelf {}.\n", i * 7 % 13)).collect()
-    };
-    home.write("books.txt", text("book", 20));
-    home.write("jars.txt", text("jar", 16));
-    home.write("tools.txt", text("tool", 12));
+    home.write("books.txt", shelves("book", 20));
+    home.write("jars.txt", shelves("jar", 16));
+    home.write("tools.txt", shelves("tool", 12));
     home
 }
 

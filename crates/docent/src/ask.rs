@@ -14,7 +14,7 @@ use crate::models::{ChosenModel, KvType, ModelChoice};
 use crate::{Error, Library, Narrow, Rerank, SearchOptions, locate, quote, write};
 
 /// Passages offered to the packer. More than any default budget holds; the packer takes the best that fit.
-pub(crate) const N_CANDIDATES: usize = 100;
+const N_CANDIDATES: usize = 100;
 /// A model whose own budget of evidence is below this many tokens is too small to write: it chooses what to quote.
 pub(crate) const SMALL_BUDGET: usize = 2_000;
 /// Passages listed when nothing answers the question.
@@ -95,6 +95,19 @@ impl Default for AskOptions {
     }
 }
 
+impl AskOptions {
+    /// The search whose hits are what a prompt can be packed from.
+    pub(crate) fn candidates(&self) -> SearchOptions {
+        SearchOptions {
+            k: N_CANDIDATES,
+            within: self.within.clone(),
+            narrow: self.narrow.clone(),
+            rerank: self.rerank.clone(),
+            ..SearchOptions::default()
+        }
+    }
+}
+
 /// What happens while a question is being answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AskEvent {
@@ -135,10 +148,7 @@ impl Library {
         let start = Instant::now();
         let model = self.choose_model(&options.model)?;
         let index = self.open_index()?;
-        let (within, narrow, rerank) =
-            (options.within.clone(), options.narrow.clone(), options.rerank.clone());
-        let search = SearchOptions { k: N_CANDIDATES, within, narrow, rerank, ..SearchOptions::default() };
-        let hits = self.search_in(&index, question, &search)?;
+        let hits = self.search_in(&index, question, &options.candidates())?;
         let retrieve_s = start.elapsed().as_secs_f64();
         if hits.is_empty() {
             let timing = Timing { retrieve_s, total_s: retrieve_s, ..Timing::default() };

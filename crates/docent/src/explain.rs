@@ -8,11 +8,11 @@ use docent_retrieve::Hit;
 use serde::Serialize;
 
 use crate::answer::Place;
-use crate::ask::{AskOptions, Asked, N_CANDIDATES};
+use crate::ask::{AskOptions, Asked};
 use crate::locate::Locator;
 use crate::warm::files_in;
 use crate::write::{self, Plan};
-use crate::{Error, Library, SearchOptions};
+use crate::{Error, Library};
 
 /// What would be read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,10 +94,7 @@ impl Library {
             return Err(Error::NothingToPack { name: model.name });
         }
         let index = self.open_index()?;
-        let (within, narrow, rerank) =
-            (options.within.clone(), options.narrow.clone(), options.rerank.clone());
-        let search = SearchOptions { k: N_CANDIDATES, within, narrow, rerank, ..SearchOptions::default() };
-        let hits = self.search_in(&index, question, &search)?;
+        let hits = self.search_in(&index, question, &options.candidates())?;
         let engine = self.engine(&model, options.kv_type)?;
         let prefixes = self.prefixes(&engine, on_event);
         let asked = Asked {

@@ -11,6 +11,16 @@ use tempfile::TempDir;
 /// Both models that the tests use.
 const MODELS: [&str; 2] = ["all-minilm-l6-v2", "smollm2-135m-instruct"];
 
+/// A model with convolutions that answers noise, and always the same. Its tokens are bytes, as a rule.
+pub fn tiny() -> String {
+    repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string()
+}
+
+/// A list of things of one kind, each with the shelf it stands on: `n` lines that only their numbers tell apart.
+pub fn shelves(thing: &str, n: usize) -> String {
+    (0..n).map(|i| format!("The {thing} number {i} stands on shelf {}.\n", i * 7 % 13)).collect()
+}
+
 /// A temporary folder with a home for docent and a folder for documents.
 pub struct Home {
     dir: TempDir,
