@@ -171,17 +171,14 @@ fn build(
     index: &Index,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<()> {
-    let Evaluation { collection, embedding, language, .. } = *evaluation;
+    let Evaluation { collection, embedding, .. } = *evaluation;
     let mut writer = index.writer(embedding.map(|embedding| embedding.spec.clone()))?;
     remove_others(&mut writer, collection)?;
     let n_documents = collection.documents.len();
     for (batch, documents) in collection.documents.chunks(BATCH).enumerate() {
         let mut missing = Vec::new();
         for document in documents {
-            let record = writer.file(&path_of(&document.id))?;
-            let is_known = record.as_ref().is_some_and(|record| record.hash == Some(hash_of(document)));
-            let has_vector = embedding.is_none() || has_vector(&writer, record.map(|record| record.id))?;
-            if !is_known || !has_vector {
+            if !is_current(&writer, evaluation, document)? {
                 missing.push(document);
             }
         }
@@ -196,7 +193,7 @@ fn build(
         let mut vectors = vectors.into_iter();
         for (document, text) in missing.into_iter().zip(texts) {
             let vectors = vectors.next().into_iter().collect();
-            writer.put_document(new_document(document, text, language, vectors))?;
+            writer.put_document(new_document(document, text, evaluation.language, vectors))?;
         }
         writer.commit()?;
         if !progress(Progress::Indexed(n_documents.min((batch + 1) * BATCH), n_documents)) {
@@ -217,11 +214,13 @@ fn remove_others(writer: &mut Writer, collection: &Collection) -> Result<()> {
     Ok(())
 }
 
-fn has_vector(writer: &Writer, doc: Option<docent_index::DocId>) -> Result<bool> {
-    Ok(match doc {
-        Some(doc) => writer.n_vectors_of(doc)? > 0,
-        None => false,
-    })
+/// Whether the index holds the document as it would be indexed now: with its content, its language (by which its words are stemmed),
+/// and a vector where those are wanted.
+fn is_current(writer: &Writer, evaluation: &Evaluation<'_>, document: &Document) -> Result<bool> {
+    let Some(record) = writer.file(&path_of(&document.id))? else { return Ok(false) };
+    Ok(record.hash == Some(hash_of(document))
+        && record.language == (evaluation.language)(&document.full_text())
+        && (evaluation.embedding.is_none() || writer.n_vectors_of(record.id)? > 0))
 }
 
 fn new_document(
@@ -347,6 +346,25 @@ mod tests {
         n_embedded.set(0);
         run(dir.path(), &collection, Some(&embedding), Mode::Hybrid).unwrap();
         assert_eq!(n_embedded.get(), 2);
+    }
+
+    #[test]
+    fn documents_whose_language_is_taken_for_another_one_now_are_indexed_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let collection = collection();
+        let found = |language: &LanguageOf<'_>| {
+            let evaluation = Evaluation {
+                collection: &collection,
+                index_dir: dir.path(),
+                embedding: None,
+                language,
+                mode: Mode::Lexical,
+                second_stage: None,
+            };
+            evaluate(&evaluation, &mut |_| true).unwrap().rankings[0].1.len()
+        };
+        assert_eq!(found(&|_| None), 0, "`engine` is not `engines` without stemming");
+        assert_eq!(found(&english), 1);
     }
 
     #[test]
