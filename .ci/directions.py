@@ -30,7 +30,9 @@ MAY_USE = {
         "docent-embed", "docent-extract", "docent-index", "docent-infer", "docent-ingest", "docent-kernels",
         "docent-lm", "docent-models", "docent-pack", "docent-prefix", "docent-retrieve",
     },
-    "docent-cli": {"docent", "docent-extract", "docent-infer", "docent-lm", "docent-models"},
+    # axum, tokio and wire formats live here; models are told apart by the catalogue's kinds
+    "docent-serve": {"docent", "docent-models"},
+    "docent-cli": {"docent", "docent-extract", "docent-infer", "docent-lm", "docent-models", "docent-serve"},
 }
 # tests may pull weights: only as a development dependency
 MAY_USE_IN_TESTS = {"docent-models"}
@@ -47,6 +49,8 @@ CONFINED = {
     "memmap2": {"docent-mapped"},
     "tokio": {"docent-cli", "docent-serve"},
     "axum": {"docent-serve"},
+    "hyper": {"docent-serve"},
+    "utoipa": {"docent-serve", "docent"},
     "clap": {"docent-cli"},
     "anyhow": {"docent-cli"},
 }

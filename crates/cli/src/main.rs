@@ -75,6 +75,11 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
             commands::ingest::update(&context, &args)
         }
         Command::Watch(args) => commands::watch::run(&Context::new(common, Some(&args.ingest))?, &args),
+        Command::Serve(args) => {
+            let mut context = Context::new(common, Some(&args.ingest))?;
+            context.library.keep_history(args.history.0.filter(|_| !args.no_history));
+            commands::serve::run(context, &args)
+        }
         Command::Collections(args) => commands::collections::run(&Context::new(common, None)?, &args),
         Command::Ls(args) => commands::library::ls(&Context::new(common, None)?, &args),
         Command::Rm(args) => commands::library::rm(&Context::new(common, None)?, &args),

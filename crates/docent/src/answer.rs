@@ -8,6 +8,7 @@ use crate::cite::Kind;
 
 /// Whether the documents held the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// What the answer says is supported by the documents.
@@ -20,6 +21,7 @@ pub enum Status {
 
 /// A checked answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Answer {
     /// Its name in the history, for [`Library::replay`](crate::Library::replay); none where no history is kept.
     #[serde(default)]
@@ -47,8 +49,10 @@ pub struct Answer {
 
 /// A place in a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Place {
     /// The file, absolute.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub path: PathBuf,
     /// First byte, in the extracted text; in the file itself for text formats.
     pub byte_start: usize,
@@ -68,6 +72,7 @@ pub struct Place {
 
 /// A sentence of the answer tied to its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Citation {
     /// The number of the passage in the prompt, as the model cites it; that of the quote in a quoted answer.
     pub n: usize,
@@ -84,6 +89,7 @@ pub struct Citation {
 
 /// What a citation's file holds at the moment of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// It holds the quote, at its place.
@@ -98,6 +104,7 @@ pub enum Check {
 
 /// Token counts of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Tokens of the whole prompt.
     pub prompt_tokens: usize,
@@ -111,6 +118,7 @@ pub struct Usage {
 
 /// Durations of one answer, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Timing {
     /// Finding and packing passages.
     pub retrieve_s: f64,

@@ -111,6 +111,13 @@ impl AskOptions {
 /// What happens while a question is being answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AskEvent {
+    /// The documents were searched.
+    Retrieved {
+        /// Passages found.
+        n_hits: usize,
+        /// Seconds it took.
+        seconds: f64,
+    },
     /// Passages were found and packed.
     Packed {
         /// Tokens of the whole prompt.
@@ -150,6 +157,7 @@ impl Library {
         let index = self.open_index()?;
         let hits = self.search_in(&index, question, &options.candidates())?;
         let retrieve_s = start.elapsed().as_secs_f64();
+        on_event(AskEvent::Retrieved { n_hits: hits.len(), seconds: retrieve_s });
         if hits.is_empty() {
             let timing = Timing { retrieve_s, total_s: retrieve_s, ..Timing::default() };
             let answer = Answer { timing, ..not_found(&model, &hits) };

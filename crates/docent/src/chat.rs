@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use docent_infer::{Cancel, Engine, GenerateOptions, Session};
-use docent_lm::chat::{ChatOptions, ChatTemplate, Message};
+use docent_infer::{Cancel, Engine, Session};
+use docent_lm::chat::ChatTemplate;
 
 use crate::Error;
 
@@ -11,8 +11,12 @@ use crate::Error;
 pub use docent_infer::Event as ReplyEvent;
 /// Why a reply ended.
 pub use docent_infer::Finish;
+/// Sampling, lengths, and the schema that a reply is held to.
+pub use docent_infer::GenerateOptions;
 /// A finished reply.
 pub use docent_infer::Generated as Reply;
+pub use docent_lm::chat::{ChatOptions, Message, Role};
+pub use docent_lm::tools::{ToolCall, ToolCallError};
 
 /// A conversation: what was said, and the model's state after it. A turn computes only what is new, as far as the chat
 /// template repeats earlier turns word for word.
@@ -63,6 +67,23 @@ impl Conversation {
         let prompt = self.template.tokens(tokenizer, &self.messages, &ChatOptions::default())?;
         Ok(self.engine.generate_in(&mut self.session, &prompt, &self.options, cancel, on_event)?)
     }
+}
+
+/// The tokens of a conversation that somebody else keeps, up to where the model speaks next. What messages say is never taken for the
+/// template's own words.
+///
+/// # Errors
+/// [`Error::NoTemplate`]; a conversation that the model's template refuses.
+pub fn prompt(engine: &Engine, messages: &[Message], options: &ChatOptions) -> Result<Vec<u32>, Error> {
+    Ok(template_of(engine)?.tokens(engine.model().tokenizer(), messages, options)?)
+}
+
+/// The tool calls in a reply, in order.
+///
+/// # Errors
+/// Text between a call's marks that is no call.
+pub fn tool_calls(engine: &Engine, reply: &Reply) -> Result<Vec<ToolCall>, ToolCallError> {
+    docent_lm::tools::calls_in(engine.model().tokenizer(), &reply.tokens)
 }
 
 /// The model's chat template.

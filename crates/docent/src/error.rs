@@ -59,6 +59,12 @@ pub enum Error {
         /// Its name in the catalogue.
         name: String,
     },
+    /// A model that does not turn text into vectors was named for that.
+    #[error("{name} does not turn text into vectors; `docent models list` shows the ones that do")]
+    NotAnEmbedder {
+        /// Its name in the catalogue.
+        name: String,
+    },
     /// A model that cannot put passages in order was named for that.
     #[error(
         "{name} does not put passages in order; `docent models list` shows the ones that do (ms-marco-…)"

@@ -16,6 +16,7 @@ use crate::{Error, Library};
 
 /// What would be read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Packing {
     /// The model that would read it.
     pub model: String,
@@ -37,6 +38,7 @@ pub struct Packing {
 
 /// A passage in the prompt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PackedPlace {
     /// The number it would be cited by.
     pub n: usize,
@@ -55,6 +57,7 @@ pub struct PackedPlace {
 
 /// Why a passage is in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The search found it.
@@ -67,6 +70,7 @@ pub enum Why {
 
 /// A passage that was found and is not in the prompt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeftOutPlace {
     /// Where it stands.
     #[serde(flatten)]

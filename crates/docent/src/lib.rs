@@ -19,7 +19,8 @@
 //! ```
 //!
 //! A [`Library`] is an index and the models that read it. [`Library::add`] brings documents in, [`Library::search`] finds
-//! passages, [`Library::ask`] answers from them; what an answer claims is held against the documents ([`cite`]).
+//! passages, [`Library::ask`] answers from them; what an answer claims is held against the documents ([`cite`]). [`json`] has what
+//! programs are told, as the commands print it with `--json`.
 //! Nothing here prints, reads the environment, or goes to the network; models are pulled through [`Library::models`].
 
 pub mod answer;
@@ -31,6 +32,7 @@ mod evaluate;
 mod explain;
 mod history;
 mod integrity;
+pub mod json;
 mod kept;
 mod library;
 mod locate;
@@ -48,10 +50,10 @@ mod write;
 pub use answer::{Answer, Check, Citation, Place, Status, Timing, Usage};
 pub use ask::{AskEvent, AskOptions, Evidence, Style};
 pub use cite::Kind;
-pub use docent_index::{DocumentText, Fate, FileRecord, PathGlob, Root, RootSettings, Stats};
+pub use docent_index::{DocumentText, Fate, FileRecord, IndexError, PathGlob, Root, RootSettings, Stats};
 pub use docent_infer::{
-    BenchFigures, BenchPlan, Cancel, Engine, Prefixes, Prompt, Reading, Session, SyncEvent, Synced, bench,
-    mean_nll,
+    BenchFigures, BenchPlan, Cancel, Engine, InferError, Prefixes, Prompt, Reading, Session, SyncEvent,
+    Synced, bench, mean_nll,
 };
 pub use docent_ingest::{Progress, Summary, check_pattern};
 pub use docent_kernels::{Isa, Operation, PhaseProfile, Profile};
@@ -65,11 +67,11 @@ pub use explain::{LeftOutPlace, PackedPlace, Packing, Why};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
 pub use library::index_writer;
-pub use library::{CollectionInfo, Inventory, Library};
+pub use library::{CollectionInfo, Embedded, Inventory, Library, TextRole};
 pub use models::{
     BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, RERANKING_MODEL, STARTER_MODEL,
 };
-pub use narrow::Narrow;
+pub use narrow::{Narrow, parse_date, parse_type};
 pub use replay::{Difference, Replayed};
 pub use search::{Around, Found, FoundHit, Rerank, Reranked, SearchMode, SearchOptions};
 pub use settings::Settings;

@@ -13,7 +13,7 @@ use docent_index::{
 use docent_infer::{Engine, EngineOptions, Prefixes, Reading};
 use docent_ingest::{IngestOptions, Progress, Summary};
 use docent_kernels::{Kernels, Profile};
-use docent_models::Store;
+use docent_models::{ModelKind, Store};
 
 use crate::kept;
 use crate::models::{ChosenModel, EMBEDDING_MODEL, KvType};
@@ -23,18 +23,21 @@ use crate::{Error, Settings};
 /// A personal library of documents: opened once, asked many times, by one thread or several.
 ///
 /// Opening costs nothing; the index, the embedding model and the language model are each opened when first needed and
-/// the models stay open as long as the library lives.
+/// the models stay open as long as the library lives. Its parts are shared with what [`Library::in_collection`] gives.
 pub struct Library {
     pub(crate) settings: Settings,
     models: Store,
     /// By collection.
-    indexes: Mutex<HashMap<Option<String>, Arc<Index>>>,
+    indexes: Arc<Mutex<HashMap<Option<String>, Arc<Index>>>>,
     /// By name.
-    embedders: Mutex<HashMap<String, Arc<Embedder>>>,
-    pub(crate) cross_encoder: Mutex<Option<(String, Arc<CrossEncoder>)>>,
-    engine: Mutex<Option<OpenEngine>>,
+    embedders: Arc<Mutex<HashMap<String, Arc<Embedder>>>>,
+    pub(crate) cross_encoder: Arc<Mutex<Option<NamedEncoder>>>,
+    engine: Arc<Mutex<Option<OpenEngine>>>,
     pub(crate) prefix_store: Arc<docent_prefix::Store>,
 }
+
+/// The model of the second stage that is open, and its name.
+type NamedEncoder = (String, Arc<CrossEncoder>);
 
 /// The engine that is open, and for which model file and KV type.
 struct OpenEngine {
@@ -75,6 +78,27 @@ pub struct CollectionInfo {
     pub reranking_model: Option<String>,
 }
 
+/// What a text is to an embedding model: some are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TextRole {
+    /// What is searched for.
+    Question,
+    /// What is found.
+    #[default]
+    Passage,
+}
+
+/// Texts as vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// The model that made them.
+    pub model: String,
+    /// One for each text, of length 1.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens that were read.
+    pub n_tokens: usize,
+}
+
 /// The setting of an index that names its embedding model.
 pub(crate) const EMBEDDING_SETTING: &str = "embedding_model";
 /// How often a writer that waits looks whether the other one has finished.
@@ -88,12 +112,32 @@ impl Library {
         Self {
             settings,
             models,
-            indexes: Mutex::new(HashMap::new()),
-            embedders: Mutex::new(HashMap::new()),
-            cross_encoder: Mutex::new(None),
-            engine: Mutex::new(None),
+            indexes: Arc::default(),
+            embedders: Arc::default(),
+            cross_encoder: Arc::default(),
+            engine: Arc::default(),
             prefix_store,
         }
+    }
+
+    /// The same library with another collection to work with. What is open, models above all, is shared by both, so that a program may have
+    /// as many of these as there are collections.
+    pub fn in_collection(&self, name: Option<String>) -> Self {
+        let new_here = Settings { embedding: None, reranking: None, ..self.settings.clone() };
+        Self {
+            settings: Settings { collection: name, ..new_here },
+            models: self.models.clone(),
+            indexes: self.indexes.clone(),
+            embedders: self.embedders.clone(),
+            cross_encoder: self.cross_encoder.clone(),
+            engine: self.engine.clone(),
+            prefix_store: self.prefix_store.clone(),
+        }
+    }
+
+    /// Whether anything was ever added to the collection.
+    pub fn exists(&self) -> bool {
+        Index::exists(&self.settings.index_dir())
     }
 
     /// The models that are here, and the way to get others.
@@ -475,6 +519,27 @@ impl Library {
         let embedder = Arc::new(Embedder::open_with(&installed.dir, self.settings.n_threads, prefixes)?);
         embedders.insert(name.to_owned(), embedder.clone());
         Ok(embedder)
+    }
+
+    /// Vectors of texts by an embedding model, each of length 1; without a name, the collection's.
+    ///
+    /// # Errors
+    /// [`Error::ModelMissing`], [`Error::NotAnEmbedder`].
+    pub fn embed(&self, model: Option<&str>, texts: &[&str], role: TextRole) -> Result<Embedded, Error> {
+        let model = match model {
+            Some(name) => name.to_owned(),
+            None => self.embedding_model()?,
+        };
+        if docent_models::find(&model)?.kind != ModelKind::Embedding {
+            return Err(Error::NotAnEmbedder { name: model });
+        }
+        let embedder = self.embedder_named(&model)?;
+        let vectors = match role {
+            TextRole::Question => embedder.embed_queries(texts)?,
+            TextRole::Passage => embedder.embed(texts)?,
+        };
+        let n_tokens = texts.iter().map(|text| embedder.count_tokens(text).min(embedder.max_tokens())).sum();
+        Ok(Embedded { model, vectors, n_tokens })
     }
 
     /// The kernels as the settings want them, for looking at; an engine opens its own.

@@ -19,6 +19,30 @@ pub struct Narrow {
     pub changed_before_ns: Option<i64>,
 }
 
+/// Nanoseconds since 1970 of a date as people write it: the beginning of a year, month or day, or a time; where this machine is, unless the
+/// text names an offset.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn parse_date(text: &str) -> Result<i64, String> {
+    let whole = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    };
+    let explain = || format!("{text:?} is no date: 2025-03-01, 2025-03, 2025, or 2025-03-01T12:00");
+    let instant = whole.parse::<jiff::Timestamp>().or_else(|_| {
+        let local = whole.parse::<jiff::civil::DateTime>().map_err(|_| explain())?;
+        local.to_zoned(jiff::tz::TimeZone::system()).map(|time| time.timestamp()).map_err(|_| explain())
+    })?;
+    i64::try_from(instant.as_nanosecond()).map_err(|_| explain())
+}
+
+/// A format or an ending as [`Narrow::types`] has it: `PDF` and `.pdf` are `pdf`.
+pub fn parse_type(name: &str) -> String {
+    name.trim().trim_start_matches('.').to_lowercase()
+}
+
 impl Narrow {
     /// The filter for files at or below `within`; below whatever was added, where that is empty.
     pub(crate) fn filter(&self, within: &[PathBuf]) -> Filter {

@@ -6,6 +6,7 @@ mod measure;
 mod models;
 mod parse;
 mod program;
+mod serve;
 mod shared;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use library::*;
 pub use measure::*;
 pub use models::*;
 pub use program::*;
+pub use serve::*;
 pub use shared::*;
 
 const EXAMPLES: &str = "\
@@ -98,6 +100,8 @@ pub enum Command {
     Update(UpdateArgs),
     /// Keep the index up to date while documents change, until Ctrl-C.
     Watch(WatchArgs),
+    /// Answer over HTTP, for programs, OpenAI's clients and a browser, until Ctrl-C.
+    Serve(ServeArgs),
     /// List the collections.
     Collections(CollectionsArgs),
     /// List the documents in the index.

@@ -23,21 +23,6 @@ pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Nanoseconds since 1970 of the beginning of a year, month or day, or of a time, where this machine is.
-pub(super) fn parse_date(text: &str) -> Result<i64, String> {
-    let whole = match text.len() {
-        4 => format!("{text}-01-01"),
-        7 => format!("{text}-01"),
-        _ => text.to_owned(),
-    };
-    let explain = || format!("{text:?} is no date: 2025-03-01, 2025-03, 2025, or 2025-03-01T12:00");
-    let instant = whole.parse::<jiff::Timestamp>().or_else(|_| {
-        let local = whole.parse::<jiff::civil::DateTime>().map_err(|_| explain())?;
-        local.to_zoned(jiff::tz::TimeZone::system()).map(|time| time.timestamp()).map_err(|_| explain())
-    })?;
-    i64::try_from(instant.as_nanosecond()).map_err(|_| explain())
-}
-
 /// `64MB`, `1.5G`, `800k`, `12345`: units of 1024.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();

@@ -1,8 +1,9 @@
 //! What several commands take.
 
 use clap::{Args, ValueEnum};
+use docent::parse_date;
 
-use super::parse::{parse_date, parse_pattern, parse_positive, parse_size, parse_temperature};
+use super::parse::{parse_pattern, parse_positive, parse_size, parse_temperature};
 
 /// How a folder is read.
 #[derive(Debug, Args)]

@@ -1,10 +1,10 @@
 //! `ask`: the answer streams to standard output, its sources follow.
 
+use docent::json::{AskResult, StoreWrites};
 use docent::{
     Answer, AskEvent, AskOptions, Check, Citation, Evidence, Kind, Order, Place, Reading, SearchOptions,
     Status, Style, Written,
 };
-use serde_json::json;
 
 use super::{Context, ingest, models, pack, profile, replay, search};
 use crate::args::{self, AskArgs, Budget, EvidenceArgs, Thinking};
@@ -90,13 +90,8 @@ pub fn outcome(context: &Context, answer: &Answer) -> Outcome {
 }
 
 pub fn print_json(context: &Context, answer: &Answer) -> anyhow::Result<()> {
-    let written = context.library.flush_prefixes();
-    let mut value = serde_json::to_value(answer)?;
-    value["prefix_store"] = json!({
-        "written_blocks": written.n_blocks, "written_bytes": written.n_bytes, "write_s": written.seconds,
-        "evicted_tokens": written.n_evicted_tokens, "evict_s": written.evict_seconds, "failure": written.failure,
-    });
-    context.output.json(&value)
+    let prefix_store = StoreWrites::from(&context.library.flush_prefixes());
+    context.output.json(&AskResult { answer: answer.clone(), prefix_store })
 }
 
 /// Says so where something was lost. It is no failure of the answer.
@@ -128,6 +123,7 @@ impl<'a> Screen<'a> {
 
     pub fn show(&mut self, event: AskEvent) {
         match event {
+            AskEvent::Retrieved { .. } => (),
             AskEvent::Packed { prompt_tokens, n_passages, n_left_out } => {
                 let bar = Bar::new(self.context.output.shows_progress(), Unit::Tokens);
                 let left_out =

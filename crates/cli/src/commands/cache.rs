@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use docent::json::{CacheStatus, CacheVerified, DamagedBlock};
 
 use super::Context;
 use crate::args::CacheCommand;
@@ -23,41 +23,24 @@ pub fn run(context: &Context, command: CacheCommand) -> anyhow::Result<Outcome> 
 }
 
 fn status(context: &Context, as_json: bool) -> anyhow::Result<Outcome> {
-    let status = context.library.prefix_status();
-    let dir = context.library.settings().prefix_dir();
+    let status = CacheStatus::of(&context.library);
     if as_json {
-        let models: Vec<_> = status
-            .namespaces
-            .iter()
-            .map(|n| {
-                json!({
-                    "model": n.about, "blocks": n.n_blocks, "tokens": n.n_tokens, "bytes": n.n_bytes,
-                    "documents": n.n_owners,
-                })
-            })
-            .collect();
-        context.output.json(&json!({
-            "path": dir, "bytes": status.n_bytes, "max_bytes": status.max_bytes, "models": models,
-        }))?;
+        context.output.json(&status)?;
         return Ok(Outcome::Done);
     }
     let output = &context.output;
-    for namespace in &status.namespaces {
+    for model in &status.models {
         output.line(format!(
             "{:>9}  {} tokens in {} blocks, of {} documents  {}",
-            bytes(namespace.n_bytes),
-            count(namespace.n_tokens),
-            count(namespace.n_blocks),
-            count(namespace.n_owners),
-            namespace.about
+            bytes(model.bytes),
+            count(model.tokens),
+            count(model.blocks),
+            count(model.documents),
+            model.model
         ));
     }
-    output.line(format!(
-        "{:>9}  of {} at most  {}",
-        bytes(status.n_bytes),
-        bytes(status.max_bytes),
-        dir.display()
-    ));
+    let (used, most) = (bytes(status.bytes), bytes(status.max_bytes));
+    output.line(format!("{used:>9}  of {most} at most  {}", status.path));
     Ok(Outcome::Done)
 }
 
@@ -69,33 +52,25 @@ fn purge_document(context: &Context, document: &Path) -> anyhow::Result<Outcome>
 
 /// Damage is told, one line each, and has been dealt with: the exit status is that of a store in which something was found.
 fn verify(context: &Context, as_json: bool) -> anyhow::Result<Outcome> {
-    let verified = context.library.verify_prefixes();
-    let is_clean = verified.damaged.is_empty() && verified.noted.is_empty();
+    let verified = CacheVerified::from(&context.library.verify_prefixes());
     if as_json {
-        let damaged: Vec<_> =
-            verified.damaged.iter().map(|(file, why)| json!({ "file": file, "reason": why })).collect();
-        context.output.json(&json!({
-            "good": verified.n_good, "damaged": damaged, "noted": verified.noted, "orphans": verified.n_orphans,
-            "stale": verified.n_stale, "clean": is_clean,
-        }))?;
+        context.output.json(&verified)?;
     } else {
         let output = &context.output;
-        for (file, why) in &verified.damaged {
-            output.line(format!("removed  {file} {why}"));
+        for DamagedBlock { file, reason } in &verified.damaged {
+            output.line(format!("removed  {file} {reason}"));
         }
         for note in &verified.noted {
             output.line(format!("missed   {note}"));
         }
         let mut sentence =
-            format!("{} blocks are good, {} damaged", count(verified.n_good), count(verified.damaged.len()));
-        for (n, what) in
-            [(verified.n_orphans, "without the one before them"), (verified.n_stale, "unfinished")]
-        {
+            format!("{} blocks are good, {} damaged", count(verified.good), count(verified.damaged.len()));
+        for (n, what) in [(verified.orphans, "without the one before them"), (verified.stale, "unfinished")] {
             if n > 0 {
                 sentence.push_str(&format!(", {} {what}", count(n)));
             }
         }
         output.line(sentence);
     }
-    Ok(if is_clean { Outcome::Done } else { Outcome::NotFound })
+    Ok(if verified.clean { Outcome::Done } else { Outcome::NotFound })
 }

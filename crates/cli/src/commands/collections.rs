@@ -1,10 +1,10 @@
 //! `collections`: which there are.
 
-use serde_json::json;
+use docent::json::{CollectionEntry, CollectionList};
 
 use super::Context;
 use super::search::UNNAMED;
-use super::status::{root_json, root_note};
+use super::status::root_note;
 use crate::args::CollectionsArgs;
 use crate::exit::Outcome;
 use crate::output::{count, name};
@@ -12,18 +12,8 @@ use crate::output::{count, name};
 pub fn run(context: &Context, args: &CollectionsArgs) -> anyhow::Result<Outcome> {
     let collections = context.library.collections()?;
     if args.json {
-        let all: Vec<_> = collections
-            .iter()
-            .map(|collection| {
-                let roots: Vec<_> = collection.roots.iter().map(root_json).collect();
-                json!({
-                    "name": collection.name, "documents": collection.stats.n_indexed,
-                    "passages": collection.stats.n_chunks, "embedding_model": collection.embedding_model,
-                    "reranking_model": collection.reranking_model, "roots": roots,
-                })
-            })
-            .collect();
-        context.output.json(&json!({ "collections": all }))?;
+        let collections = collections.iter().map(CollectionEntry::from).collect();
+        context.output.json(&CollectionList { collections })?;
     } else {
         for collection in &collections {
             let title = collection.name.as_deref().unwrap_or(UNNAMED);

@@ -51,7 +51,7 @@ fn check_index(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcome> 
         context.output.json(&json!({
             "clean": check.faults.is_empty() && !check.interrupted, "faults": told(&check.faults), "left": told(&check.left),
             "documents": stats.n_indexed, "passages": stats.n_chunks, "files_compared": check.n_files,
-            "update": check.update.as_ref().map(ingest::as_json), "interrupted": check.interrupted,
+            "update": check.update.as_ref().map(docent::json::IngestSummary::from), "interrupted": check.interrupted,
         }))?;
     } else {
         for fault in &check.faults {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use docent::json::IngestSummary;
 use docent::{Progress, Rerank, Summary};
-use serde_json::json;
 
 use super::Context;
 use super::models::{ensure_embedding, ensure_reranking};
@@ -101,7 +101,7 @@ pub fn draw(context: &Context, bar: &Bar, progress: &Progress) {
 
 fn report(context: &Context, summary: &Summary, json: bool) -> anyhow::Result<Outcome> {
     if json {
-        context.output.json(&as_json(summary))?;
+        context.output.json(&IngestSummary::from(summary))?;
     } else {
         context.output.line(sentence(summary));
         if summary.skipped + summary.failed > 0 {
@@ -112,15 +112,6 @@ fn report(context: &Context, summary: &Summary, json: bool) -> anyhow::Result<Ou
         () if summary.interrupted => Outcome::Interrupted,
         () if summary.failed > 0 => Outcome::SomeFailed,
         () => Outcome::Done,
-    })
-}
-
-/// What an ingestion did, as `--json` prints it.
-pub fn as_json(summary: &Summary) -> serde_json::Value {
-    json!({
-        "added": summary.added, "changed": summary.changed, "renamed": summary.renamed, "removed": summary.removed,
-        "unchanged": summary.unchanged, "skipped": summary.skipped, "failed": summary.failed,
-        "read": summary.n_read, "embedded_passages": summary.n_embedded, "interrupted": summary.interrupted,
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use docent::json::DocumentList;
 use docent::{Fate, FileRecord};
-use serde_json::json;
 
 use super::{Context, ingest};
 use crate::args::{LsArgs, RmArgs, ShowArgs};
@@ -21,9 +21,7 @@ pub fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
         .collect();
     files.sort_by(|a, b| a.stat.path.cmp(&b.stat.path));
     if args.json {
-        let documents: Vec<_> = files.iter().map(|file| as_json(file)).collect();
-        let roots: Vec<_> = inventory.roots.iter().map(super::status::root_json).collect();
-        context.output.json(&json!({ "roots": roots, "documents": documents }))?;
+        context.output.json(&DocumentList::new(&inventory, under.as_deref()))?;
     } else {
         for file in &files {
             let path = name(&file.stat.path);
@@ -37,13 +35,6 @@ pub fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
         }
     }
     Ok(if files.is_empty() { Outcome::NotFound } else { Outcome::Done })
-}
-
-fn as_json(file: &FileRecord) -> serde_json::Value {
-    json!({
-        "path": file.stat.path, "bytes": file.stat.size, "format": file.format, "title": file.title,
-        "language": file.language, "passages": file.n_chunks, "indexed_at": file.indexed_at,
-    })
 }
 
 pub fn rm(context: &Context, args: &RmArgs) -> anyhow::Result<Outcome> {

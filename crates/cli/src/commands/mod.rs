@@ -21,6 +21,7 @@ pub mod profile;
 pub mod replay;
 pub mod reset;
 pub mod search;
+pub mod serve;
 pub mod status;
 pub mod warm;
 pub mod watch;

@@ -1,8 +1,8 @@
 //! `models list|pull|rm|path|inspect`, and the offer to pull what another command misses.
 
+use docent::json::ModelList;
 use docent::{BEST_MODEL, KvType, ModelChoice, STARTER_MODEL, SearchOptions};
 use docent_models::{ModelEntry, ModelKind, PullError, PullOptions, PullProgress, PullSource, Source, find};
-use serde_json::json;
 
 use super::Context;
 use crate::args::{Kv, ModelsCommand};
@@ -38,16 +38,11 @@ pub fn kv_type(kv: Kv) -> KvType {
 }
 
 fn list(context: &Context, json: bool) -> anyhow::Result<Outcome> {
-    let models = context.library.models().list();
     if json {
-        let models: Vec<_> = models
-            .iter()
-            .map(|(entry, here)| as_json(entry, here.as_ref().map(|i| i.dir.as_path())))
-            .collect();
-        context.output.json(&json!({ "models": models }))?;
+        context.output.json(&ModelList::of(&context.library))?;
         return Ok(Outcome::Done);
     }
-    for (entry, here) in models {
+    for (entry, here) in context.library.models().list() {
         let mark = if here.is_some() { "here" } else { "" };
         context.output.line(format!(
             "{:28} {:4}  {:>9}  {}",
@@ -59,15 +54,6 @@ fn list(context: &Context, json: bool) -> anyhow::Result<Outcome> {
         context.output.line(context.output.dim(&format!("    {}", entry.description)));
     }
     Ok(Outcome::Done)
-}
-
-fn as_json(entry: &ModelEntry, dir: Option<&std::path::Path>) -> serde_json::Value {
-    json!({
-        "name": entry.name,
-        "kind": match entry.kind { ModelKind::Generation => "generation", ModelKind::Embedding => "embedding", ModelKind::Reranking => "reranking" },
-        "installed": dir.is_some(), "path": dir, "bytes": entry.bytes(), "licence": entry.licence.name,
-        "context_length": entry.context_length, "description": entry.description,
-    })
 }
 
 fn remove(context: &Context, names: &[String]) -> anyhow::Result<Outcome> {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use docent::json::folder_bytes;
+
 use super::Context;
-use super::status::folder_bytes;
 use crate::args::ResetArgs;
 use crate::exit::Outcome;
 use crate::output::bytes;

@@ -1,7 +1,7 @@
 //! `search`: passages, best first.
 
+use docent::json::SearchResult;
 use docent::{Around, Found, FoundHit, Hit, Narrow, PathGlob, Rerank, Reranked, SearchMode, SearchOptions};
-use serde_json::json;
 
 use super::models::{ensure_embedding, ensure_for_search};
 use super::{Context, ingest};
@@ -47,14 +47,13 @@ pub fn run(context: &Context, args: &SearchArgs, collections: &[String]) -> anyh
     bar.say("searching");
     let found = library.search(&args.query, &options);
     bar.clear();
-    let Found { hits, reranked } = found?;
+    let found = found?;
+    let Found { hits, reranked } = &found;
     if args.json {
-        let hits: Vec<_> = hits.iter().map(as_json).collect();
-        let rerank = reranked.as_ref().map(reranked_json);
-        context.output.json(&json!({ "query": args.query, "rerank": rerank, "hits": hits }))?;
+        context.output.json(&SearchResult::new(&args.query, &found))?;
     } else {
-        print(context, &hits, several);
-        if let Some(Reranked { model, n_passages, seconds, .. }) = &reranked {
+        print(context, hits, several);
+        if let Some(Reranked { model, n_passages, seconds, .. }) = reranked {
             let told = format!("{model} read {} passages in {seconds:.1} s", count(*n_passages));
             context.output.note(context.output.dim_note(&told));
         }
@@ -80,46 +79,9 @@ pub fn rerank(args: &RerankArgs) -> Rerank {
 pub fn narrow(args: &NarrowArgs) -> anyhow::Result<Narrow> {
     Ok(Narrow {
         paths: args.paths.iter().map(|glob| PathGlob::new(glob)).collect::<Result<_, _>>()?,
-        types: args.types.iter().map(|name| name.trim().trim_start_matches('.').to_lowercase()).collect(),
+        types: args.types.iter().map(|name| docent::parse_type(name)).collect(),
         changed_from_ns: args.after,
         changed_before_ns: args.before,
-    })
-}
-
-fn as_json(found: &FoundHit) -> serde_json::Value {
-    let hit = &found.hit;
-    let chunk = &hit.chunk;
-    json!({
-        "path": chunk.path, "collection": found.collection, "score": hit.score, "rerank_score": hit.rerank_score,
-        "title": chunk.title, "heading_path": chunk.heading_path,
-        "byte_start": chunk.span.start, "byte_end": chunk.span.end,
-        "line_start": chunk.lines.0, "line_end": chunk.lines.1, "page": chunk.page,
-        "format": chunk.format, "text": chunk.text, "changed": hit.changed(),
-        "context": found.around.as_ref().map(around_json),
-    })
-}
-
-fn around_json(around: &Around) -> serde_json::Value {
-    let others: Vec<_> = around
-        .others
-        .iter()
-        .map(|hit| {
-            json!({
-                "byte_start": hit.chunk.span.start, "byte_end": hit.chunk.span.end,
-                "score": hit.score, "rerank_score": hit.rerank_score,
-            })
-        })
-        .collect();
-    json!({
-        "byte_start": around.span.start, "byte_end": around.span.end,
-        "line_start": around.lines.0, "line_end": around.lines.1, "text": around.text, "other_hits": others,
-    })
-}
-
-fn reranked_json(reranked: &Reranked) -> serde_json::Value {
-    json!({
-        "model": reranked.model, "passages": reranked.n_passages, "seconds": reranked.seconds,
-        "load_seconds": reranked.load_s,
     })
 }
 

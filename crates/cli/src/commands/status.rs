@@ -1,9 +1,7 @@
 //! `status`: what is indexed, what is not and why, and what takes how much space.
 
-use std::path::Path;
-
-use docent::{Fate, FileRecord, Inventory, Root};
-use serde_json::json;
+use docent::json::{LibraryStatus, folder_bytes, not_indexed};
+use docent::{Inventory, Root};
 
 use super::Context;
 use crate::args::StatusArgs;
@@ -14,52 +12,12 @@ use crate::output::{bytes, count, name};
 const FEW: usize = 10;
 
 pub fn run(context: &Context, args: &StatusArgs) -> anyhow::Result<Outcome> {
-    let inventory = context.library.inventory()?;
-    let settings = context.library.settings();
-    let sizes =
-        Sizes { index: folder_bytes(&settings.index_dir()), models: folder_bytes(&settings.models_dir()) };
     if args.json {
-        context.output.json(&as_json(context, &inventory, &sizes))?;
+        context.output.json(&LibraryStatus::of(&context.library)?)?;
     } else {
-        print(context, &inventory, &sizes, args.failed);
+        print(context, &context.library.inventory()?, args.failed);
     }
     Ok(Outcome::Done)
-}
-
-struct Sizes {
-    index: u64,
-    models: u64,
-}
-
-fn as_json(context: &Context, inventory: &Inventory, sizes: &Sizes) -> serde_json::Value {
-    let settings = context.library.settings();
-    let not_indexed: Vec<_> = not_indexed(inventory)
-        .map(|(file, fate, reason)| {
-            json!({
-                "path": file.stat.path, "fate": fate, "reason": reason, "bytes": file.stat.size,
-                "indexed_at": file.indexed_at,
-            })
-        })
-        .collect();
-    let roots: Vec<_> = inventory.roots.iter().map(root_json).collect();
-    json!({
-        "collection": settings.collection, "embedding_model": inventory.embedding_model,
-        "reranking_model": inventory.reranking_model,
-        "roots": roots,
-        "documents": inventory.stats.n_indexed, "skipped": inventory.stats.n_skipped, "failed": inventory.stats.n_failed,
-        "passages": inventory.stats.n_chunks, "text_bytes": inventory.stats.n_bytes_text,
-        "index": { "path": settings.index_dir(), "bytes": sizes.index },
-        "models": { "path": settings.models_dir(), "bytes": sizes.models },
-        "not_indexed": not_indexed,
-    })
-}
-
-/// A root as `status`, `ls` and `collections` tell it.
-pub fn root_json(root: &Root) -> serde_json::Value {
-    json!({
-        "path": root.path, "remembered": root.remembered, "hidden": root.settings.hidden,
-        "no_ignore": root.settings.no_ignore,
-    })
 }
 
 /// ` (hidden files too)` where a root is not read as usual.
@@ -72,7 +30,7 @@ pub fn root_note(root: &Root) -> &'static str {
     }
 }
 
-fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
+fn print(context: &Context, inventory: &Inventory, all: bool) {
     let output = &context.output;
     let settings = context.library.settings();
     let stats = &inventory.stats;
@@ -96,8 +54,9 @@ fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
     if let Some(model) = &inventory.reranking_model {
         output.line(format!("{:16} {model} reads the best candidates of every search again", "second stage"));
     }
-    output.line(format!("{:16} {:>9}  {}", "index", bytes(sizes.index), settings.index_dir().display()));
-    output.line(format!("{:16} {:>9}  {}", "models", bytes(sizes.models), settings.models_dir().display()));
+    for (what, folder) in [("index", settings.index_dir()), ("models", settings.models_dir())] {
+        output.line(format!("{what:16} {:>9}  {}", bytes(folder_bytes(&folder)), folder.display()));
+    }
     let files: Vec<_> = not_indexed(inventory).collect();
     let shown = if all { files.len() } else { files.len().min(FEW) };
     for (file, fate, reason) in &files[..shown] {
@@ -107,30 +66,4 @@ fn print(context: &Context, inventory: &Inventory, sizes: &Sizes, all: bool) {
     if shown < files.len() {
         output.line(format!("{} more: `docent status --failed`", count(files.len() - shown)));
     }
-}
-
-/// Failed files first, then skipped ones, each with its reason.
-fn not_indexed(inventory: &Inventory) -> impl Iterator<Item = (&FileRecord, &'static str, &str)> {
-    let failed = inventory.files.iter().filter_map(|file| match &file.fate {
-        Fate::Failed(reason) => Some((file, "failed", reason.as_str())),
-        _ => None,
-    });
-    let skipped = inventory.files.iter().filter_map(|file| match &file.fate {
-        Fate::Skipped(reason) => Some((file, "skipped", reason.as_str())),
-        _ => None,
-    });
-    failed.chain(skipped)
-}
-
-/// Bytes of all files below `folder`; 0 if it is not there.
-pub fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => folder_bytes(&entry.path()),
-            Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |metadata| metadata.len()),
-            _ => 0,
-        })
-        .sum()
 }

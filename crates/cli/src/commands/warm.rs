@@ -1,7 +1,7 @@
 //! `warm`: reads a folder's packed context ahead of time.
 
+use docent::json::WarmResult;
 use docent::{Reading, Rerank, SearchOptions, WarmOptions};
-use serde_json::json;
 
 use super::{Context, ingest, models, profile};
 use crate::args::WarmArgs;
@@ -43,11 +43,7 @@ pub fn run(context: &Context, args: &WarmArgs) -> anyhow::Result<Outcome> {
         context.output.warn(format!("not all of it could be kept: {failure}"));
     }
     if args.json {
-        context.output.json(&json!({
-            "documents": warmed.n_documents, "tokens": warmed.n_tokens, "cached_tokens": warmed.n_cached,
-            "prefilled_tokens": warmed.n_prefilled, "seconds": warmed.seconds, "interrupted": warmed.interrupted,
-            "evicted_tokens": warmed.written.n_evicted_tokens, "written_bytes": warmed.written.n_bytes,
-        }))?;
+        context.output.json(&WarmResult::from(&warmed))?;
     } else {
         let stopped = if warmed.interrupted { " (stopped; run it again to go on)" } else { "" };
         context.output.line(format!(

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use docent::json::IngestSummary;
 use docent::{Summary, WatchEvent, WatchOptions};
-use serde_json::json;
+use serde::Serialize;
 
 use super::models::ensure_embedding;
 use super::{Context, ingest};
@@ -49,6 +50,14 @@ pub fn run(context: &Context, args: &WatchArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// A line of `watch --json`.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    summary: IngestSummary,
+    time: String,
+}
+
 /// The first update, and every one that changed something.
 fn tell(context: &Context, as_json: bool, summary: &Summary, is_first: bool) {
     if !is_first && summary.n_changes() == 0 {
@@ -56,9 +65,8 @@ fn tell(context: &Context, as_json: bool, summary: &Summary, is_first: bool) {
     }
     let now = jiff::Zoned::now();
     if as_json {
-        let mut told = ingest::as_json(summary);
-        told["time"] = json!(now.timestamp().to_string());
-        context.output.line(told.to_string());
+        let told = Told { summary: summary.into(), time: now.timestamp().to_string() };
+        context.output.line(serde_json::to_string(&told).unwrap_or_default());
     } else {
         context.output.line(format!("{}  {}", now.strftime("%H:%M:%S"), ingest::sentence(summary)));
     }

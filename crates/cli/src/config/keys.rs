@@ -20,11 +20,11 @@ const EVERYWHERE: &[&str] = &[];
 const ASKING: &[&str] = &["ask", "pack"];
 const WRITING: &[&str] = &["ask", "pack", "chat"];
 const FINDING: &[&str] = &["search"];
-const READING: &[&str] = &["add", "update", "watch", "ask", "pack", "search", "warm"];
+const READING: &[&str] = &["add", "update", "watch", "ask", "pack", "search", "warm", "serve"];
 
 /// All of them, in the order in which they are shown.
 pub const KEYS: &[Key] = &[
-    path("model", &["ask", "pack", "chat", "warm"], "the best that is pulled"),
+    path("model", &["ask", "pack", "chat", "warm", "serve"], "the best that is pulled"),
     key("kv", &["ask", "pack", "chat", "warm"], ""),
     key("budget", &["ask", "pack", "warm"], "what suits the model"),
     key("wait", ASKING, ""),
@@ -34,7 +34,7 @@ pub const KEYS: &[Key] = &[
     key("temperature", WRITING, "the model's own"),
     key("max-tokens", WRITING, "what suits the model"),
     key("max-thinking", WRITING, "what suits the model"),
-    key("history", &["ask"], ""),
+    key("history", &["ask", "serve"], ""),
     path("rerank", &["ask", "pack", "search"], "as the collection is set"),
     key("mode", FINDING, ""),
     key("limit", FINDING, ""),

@@ -31,6 +31,7 @@ pub(crate) use words::says_something;
 
 /// How a citation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The answer repeats the source in quotation marks.
