@@ -80,6 +80,7 @@ function source(at) {
 }
 
 function show(answer) {
+  $("ask-progress").hidden = $("ask-stop").hidden = true;
   $("answer").hidden = false;
   $("answer-text").replaceChildren(...written(answer));
   $("answer-note").hidden = !(answer.status in notes);
