@@ -52,7 +52,7 @@ def library(visit):
     expect(page.get_by_label("Add a file or folder of this machine")).to_be_focused()
     page.keyboard.type(str(docs))
     page.keyboard.press("Enter")
-    expect(page.locator("#jobs")).to_contain_text("added", timeout=120_000)
+    expect(page.locator("#jobs")).to_contain_text("added", timeout=400_000)
     visit.shot("library")
     expect(page.locator("#roots")).to_contain_text(str(docs))
     expect(page.locator("#documents tr")).not_to_have_count(0)
@@ -67,7 +67,7 @@ def library(visit):
     upload = visit.serving.folder / "coffee.md"
     upload.write_text("# Coffee\n\nCoffee for the press is ground coarsely.\n")
     page.locator("#upload").set_input_files(upload)
-    expect(page.locator("#jobs")).to_contain_text("1 added", timeout=60_000)
+    expect(page.locator("#jobs")).to_contain_text("1 added", timeout=120_000)
 
 
 def ask(visit):
@@ -154,7 +154,7 @@ def main():
     parser.add_argument("--shots")
     parser.add_argument("--docent")
     arguments = parser.parse_args()
-    with Serving(arguments.docent, ROOT / "corpora" / "tour", add=False) as serving, sync_playwright() as playwright:
+    with Serving(arguments.docent, [ROOT / "corpora" / "tour" / name for name in ("work", "home")], add=False) as serving, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 800})
         page.set_default_timeout(20_000)

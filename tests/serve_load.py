@@ -49,6 +49,7 @@ def asker(address, name, until, gives_up, answers, faults, expected):
         connection, response = post(address, "/v1/ask", {"question": QUESTION, "stream": True}, name)
         if gives_up:
             response.read1(200)
+            response.close()  # the response has the socket, too
             connection.close()
             time.sleep(0.5)
             continue
@@ -66,11 +67,12 @@ def main():
     parser.add_argument("--searchers", type=int, default=8)
     parser.add_argument("--docent")
     arguments = parser.parse_args()
-    with Serving(arguments.docent, ROOT / "corpora" / "tour") as serving:
+    with Serving(arguments.docent, [ROOT / "corpora" / "tour" / name for name in ("work", "home", "software")]) as serving:
         address = serving.url.removeprefix("http://")
         expected, times, answers, faults = {}, [], [], []
         for query in QUERIES:  # once each, so that models are open and results known
             post(address, "/v1/search", {"query": query}, "first")[1].read()
+        post(address, "/v1/ask", {"question": QUESTION}, "first")[1].read()
         before = serving.memory()
         until = time.monotonic() + arguments.seconds
         threads = [

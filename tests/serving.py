@@ -26,7 +26,7 @@ def command(given=None):
 class Serving:
     """`with Serving(docent, {"name.md": "text"}) as serving:` has `serving.url`, `serving.home`, `serving.docs`.
 
-    `documents` may also be a folder, which is copied. What `DOCENT_MODELS` names (a folder with models) is used; otherwise they are pulled.
+    `documents` may also be a list of folders, which are copied. What `DOCENT_MODELS` names (a folder with models) is used; otherwise they are pulled.
     """
 
     def __init__(self, docent, documents, arguments=(), add=True):
@@ -39,7 +39,8 @@ class Serving:
             for name, text in documents.items():
                 (self.docs / name).write_text(text)
         else:
-            shutil.copytree(documents, self.docs)
+            for folder in documents:
+                shutil.copytree(folder, self.docs / folder.name)
 
     def run(self, *arguments):
         return subprocess.run([self.docent, "--home", self.home, *arguments], check=True, capture_output=True, text=True)

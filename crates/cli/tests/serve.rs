@@ -23,6 +23,17 @@ fn library() -> Home {
     home
 }
 
+/// A request for an answer that goes on until the context is full: the model may not close the list.
+fn endless(host: &str) -> String {
+    let numbers = json!({ "type": "array", "items": { "type": "integer" }, "minItems": 100_000 });
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "numbers", "schema": numbers } });
+    let messages = json!([{ "role": "user", "content": "Count." }]);
+    let body = json!({ "model": WRITER, "messages": messages, "response_format": format, "max_tokens": 100_000, "stream": true }).to_string();
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json");
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
 fn keys(value: &Value) -> Vec<&String> {
     value.as_object().unwrap().keys().collect()
 }
@@ -157,17 +168,8 @@ fn every_kind_of_bad_request_has_its_status_and_a_remedy() {
 fn who_hangs_up_is_no_longer_worked_for() {
     let home = library();
     let server = Server::start(&home, &[]);
-    let body =
-        json!({ "model": WRITER, "prompt": "Once upon a time", "max_tokens": 100_000, "stream": true })
-            .to_string();
-    let request = format!(
-        "POST /v1/completions HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        server.address,
-        body.len()
-    );
-    let mut stream = server.open(request.as_bytes());
-    let mut beginning = [0; 400];
-    stream.read_exact(&mut beginning).unwrap();
+    let mut stream = server.open(endless(&server.address.to_string()).as_bytes());
+    stream.read_exact(&mut [0; 1_000]).unwrap();
     assert_eq!(server.metric("docent_model_busy"), 1);
     drop(stream);
     server.wait_for("docent_answers_cancelled_total", 1);
@@ -183,15 +185,8 @@ fn who_hangs_up_is_no_longer_worked_for() {
 fn a_server_that_is_stopped_ends_although_a_client_still_listens() {
     let home = library();
     let server = Server::start(&home, &[]);
-    let body =
-        json!({ "model": WRITER, "prompt": "Once upon a time", "max_tokens": 100_000, "stream": true })
-            .to_string();
-    let request = format!(
-        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = server.open(request.as_bytes());
-    stream.read_exact(&mut [0; 400]).unwrap();
+    let mut stream = server.open(endless(&server.address.to_string()).as_bytes());
+    stream.read_exact(&mut [0; 1_000]).unwrap();
     assert_eq!(server.stop(), 0);
     Server::start(&home, &[]).get("/healthz").is(200);
 }

@@ -1,6 +1,8 @@
 //! What requests carry, read with limits and refused with a reason.
 
-use axum::body::Bytes;
+use std::time::Duration;
+
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -9,6 +11,10 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::problem::Problem;
+
+/// How long, and how many times more than is taken, a request that is too large is read on.
+const LINGER: Duration = Duration::from_secs(5);
+const LARGER: usize = 8;
 
 /// A request's JSON. Unknown keys are refused by the types that are read.
 pub(crate) struct Json<T>(pub T);
@@ -63,21 +69,33 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     }
 }
 
+/// Reads on for a while: a connection that is closed while somebody writes to it is reset, and the answer is lost with it (RFC 9112, section 9.6).
+async fn discarded(mut body: axum::body::Body, most: usize) {
+    let mut n_bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        n_bytes += frame.data_ref().map_or(0, Bytes::len);
+        if n_bytes > most.saturating_mul(LARGER) {
+            return;
+        }
+    }
+}
+
+fn larger_than(most: usize) -> Problem {
+    let message = format!("the request is larger than {most} bytes; send less");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+}
+
 /// The body, if it is there in time and not too large.
 async fn read(request: Request, app: &App, most: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let message = format!("the request is larger than {most} bytes; send less");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-    };
-    let announced =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|announced: u64| announced > most as u64) {
-        return Err(too_large());
+    let body = request.into_body();
+    let announced = body.size_hint().lower();
+    if announced > most as u64 {
+        let _ = tokio::time::timeout(LINGER, discarded(body, most)).await;
+        return Err(larger_than(most));
     }
-    let body = Limited::new(request.into_body(), most).collect();
-    match tokio::time::timeout(app.limits().patience, body).await {
+    match tokio::time::timeout(app.limits().patience, Limited::new(body, most).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(larger_than(most)),
         Ok(Err(_)) => Err(Problem::bad("body", "the request broke off before its end; send it again")),
         Err(_) => {
             let message = "the request's body did not come in time; send it again";

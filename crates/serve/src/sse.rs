@@ -15,6 +15,16 @@ use crate::queue::Running;
 /// So often a line without meaning is sent when nothing happens: proxies close what is silent, and a client that has gone is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// One event of a stream, as it is described to clients.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[allow(dead_code, reason = "only described: events are written as text")]
+pub struct StreamEvent {
+    /// What kind it is; `message` where none is named.
+    event: String,
+    /// JSON, or `[DONE]`.
+    data: String,
+}
+
 /// One event as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event(String);

@@ -16,7 +16,7 @@ use crate::body::Json;
 use crate::guard::Client;
 use crate::problem::Problem;
 use crate::queue::Running;
-use crate::sse::{self, Event};
+use crate::sse::{self, Event, StreamEvent};
 use crate::v1::checked_text;
 
 /// The name under which the library itself answers.
@@ -86,7 +86,7 @@ impl ChatRequest {
 
 /// The next message of a conversation, by a model alone or from the documents.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = ChatRequest,
-    responses((status = 200, description = "The message.", content((CompletionBody = "application/json"), (String = "text/event-stream")))))]
+    responses((status = 200, description = "The message.", content((CompletionBody = "application/json"), (StreamEvent = "text/event-stream")))))]
 pub(crate) async fn chat(
     State(app): State<App>,
     Extension(client): Extension<Client>,

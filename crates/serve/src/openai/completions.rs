@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::body::Json;
 use crate::guard::Client;
 use crate::problem::Problem;
+use crate::sse::StreamEvent;
 
 /// The most tokens where a request names none; OpenAI's own number.
 const DEFAULT_TOKENS: usize = 16;
@@ -44,7 +45,7 @@ impl CompletionRequest {
 
 /// What a model writes behind a text.
 #[utoipa::path(post, path = "/v1/completions", tag = "openai", request_body = CompletionRequest,
-    responses((status = 200, description = "The text.", content((CompletionBody = "application/json"), (String = "text/event-stream")))))]
+    responses((status = 200, description = "The text.", content((CompletionBody = "application/json"), (StreamEvent = "text/event-stream")))))]
 pub(crate) async fn completions(
     State(app): State<App>,
     Extension(client): Extension<Client>,

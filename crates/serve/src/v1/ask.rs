@@ -17,7 +17,7 @@ use crate::body::Json;
 use crate::guard::Client;
 use crate::problem::Problem;
 use crate::queue::Running;
-use crate::sse::{self, Event};
+use crate::sse::{self, Event, StreamEvent};
 
 /// Progress of a prefill is told so often at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -275,7 +275,7 @@ fn event(told: Told) -> Event {
 /// use), `reading` (`cached_tokens`, `prefill_tokens`, `prompt_tokens`, `estimate_s`), `prefill` (`done`, `total`), `thinking` and `answer` (`text`), `result` (the answer, checked), `kept` (what
 /// went to the prefix store), or `error`.
 #[utoipa::path(post, path = "/v1/ask", tag = "docent", request_body = AskRequest,
-    responses((status = 200, description = "The answer.", content((AskResult = "application/json"), (String = "text/event-stream")))))]
+    responses((status = 200, description = "The answer.", content((AskResult = "application/json"), (StreamEvent = "text/event-stream")))))]
 pub(crate) async fn ask(
     State(app): State<App>,
     Extension(client): Extension<Client>,
