@@ -30,9 +30,13 @@ MAY_USE = {
         "docent-embed", "docent-extract", "docent-index", "docent-infer", "docent-ingest", "docent-kernels",
         "docent-lm", "docent-models", "docent-pack", "docent-prefix", "docent-retrieve",
     },
+    "docent-mcp": {"docent"},
     # axum, tokio and wire formats live here; models are told apart by the catalogue's kinds
     "docent-serve": {"docent", "docent-models"},
-    "docent-cli": {"docent", "docent-extract", "docent-infer", "docent-lm", "docent-models", "docent-serve"},
+    "docent-cli": {
+        "docent", "docent-extract", "docent-infer", "docent-lm", "docent-mcp", "docent-models",
+        "docent-serve",
+    },
 }
 # tests may pull weights: only as a development dependency
 MAY_USE_IN_TESTS = {"docent-models"}
@@ -47,7 +51,8 @@ CONFINED = {
     "candle-core": {"docent-embed", "docent-lm"},
     "candle-nn": {"docent-embed", "docent-lm"},
     "memmap2": {"docent-mapped"},
-    "tokio": {"docent-cli", "docent-serve"},
+    "tokio": {"docent-cli", "docent-mcp", "docent-serve"},
+    "rmcp": {"docent-mcp"},
     "axum": {"docent-serve"},
     "hyper": {"docent-serve"},
     "utoipa": {"docent-serve", "docent"},

@@ -2,7 +2,7 @@
 """Runs the tests and adds up what the single test programs report.
 
     tests/run.py             what needs Rust and Python 3 only (small models are pulled once, some 175 MB)
-    tests/run.py --all       the long runs too, and the scripts that hold `docent serve` against other people's clients
+    tests/run.py --all       the long runs too, and the scripts that hold docent against other people's programs
     tests/run.py -- ARGS     ARGS are handed to `cargo test`
 
 The last line is `N passed, N failed, N skipped`; the exit status is 0 only if none failed and some passed.
@@ -20,6 +20,7 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) igno
 
 # Script -> the Python packages (or programs) that it needs besides Python; without them it is skipped.
 SCRIPTS = {
+    "mcp_client.py": [],  # fetches the client from PyPI
     "serve_load.py": [],
     "openai_client.py": ["openai"],
     "serve_fuzz.py": ["schemathesis"],

@@ -50,7 +50,7 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Ask(args) => {
             let mut context = Context::new(common, Some(&args.evidence.ingest))?;
-            context.library.keep_history(args.history.0.filter(|_| !args.no_history));
+            context.library.keep_history(args.history.days());
             commands::ask::run(&context, &args)
         }
         Command::Pack(args) => {
@@ -77,7 +77,7 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Watch(args) => commands::watch::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Serve(args) => {
             let mut context = Context::new(common, Some(&args.ingest))?;
-            context.library.keep_history(args.history.0.filter(|_| !args.no_history));
+            context.library.keep_history(args.history.days());
             commands::serve::run(context, &args)
         }
         Command::Collections(args) => commands::collections::run(&Context::new(common, None)?, &args),
@@ -89,6 +89,7 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
         Command::Warm(args) => commands::warm::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Cache(command) => commands::cache::run(&Context::new(common, None)?, command),
+        Command::Mcp(args) => commands::mcp::run(Context::new(common, None)?, &args),
         Command::Doctor(args) => commands::doctor::run(&Context::new(common, None)?, &args),
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
         Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),

@@ -26,6 +26,9 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
         Some(home) => Settings::in_folder(std::path::absolute(home).context("--home")?),
         None => platform()?,
     };
+    if let Some(dir) = &common.models_dir {
+        settings.models = Some(std::path::absolute(dir).context("--models-dir")?);
+    }
     if let Some(threads) = common.threads {
         settings.n_threads = usize::from(threads);
     }

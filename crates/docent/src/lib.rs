@@ -18,6 +18,19 @@
 //! # }
 //! ```
 //!
+//! Where a program wants to take the answer piece by piece, [`Library::start_asking`] gives an iterator, with the model on a thread of
+//! its own; `examples/ask_a_folder.rs` is a whole program. Failures say what to do about them:
+//!
+//! ```
+//! use docent::{Error, Library, Narrow, SearchOptions, Settings};
+//!
+//! # let home = tempfile::tempdir().unwrap();
+//! let settings = Settings { n_threads: 2, ignore: vec!["*.log".into()], ..Settings::in_folder(home.path()) };
+//! let library = Library::open(settings);
+//! assert!(library.documents(&Narrow::default()).unwrap().is_empty());
+//! assert!(matches!(library.search("roof", &SearchOptions::default()), Err(Error::Empty)));
+//! ```
+//!
 //! A [`Library`] is an index and the models that read it. [`Library::add`] brings documents in, [`Library::search`] finds
 //! passages, [`Library::ask`] answers from them; what an answer claims is held against the documents ([`cite`]). [`json`] has what
 //! programs are told, as the commands print it with `--json`.
@@ -25,8 +38,10 @@
 
 pub mod answer;
 mod ask;
+mod asking;
 pub mod chat;
 pub mod cite;
+mod documents;
 mod error;
 mod evaluate;
 mod explain;
@@ -49,6 +64,7 @@ mod write;
 
 pub use answer::{Answer, Check, Citation, Place, Status, Timing, Usage};
 pub use ask::{AskEvent, AskOptions, Evidence, Style};
+pub use asking::{Asking, Next};
 pub use cite::Kind;
 pub use docent_index::{DocumentText, Fate, FileRecord, IndexError, PathGlob, Root, RootSettings, Stats};
 pub use docent_infer::{

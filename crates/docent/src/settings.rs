@@ -19,8 +19,10 @@ pub struct Settings {
     /// The model that reads the collection's best candidates again, from now on: see
     /// [`Library::use_reranking`](crate::Library::use_reranking).
     pub reranking: Option<String>,
-    /// Models live in `cache_dir/models`.
+    /// What can be made again lives below this folder: the state of what was read, models where [`models`](Self::models) says nothing else.
     pub cache_dir: PathBuf,
+    /// Models live here, for several libraries to share; none: in `cache_dir/models`.
+    pub models: Option<PathBuf>,
     /// Threads for indexing and inference.
     pub n_threads: usize,
     /// Forces an instruction set of the kernels; for tests and comparisons.
@@ -57,6 +59,7 @@ impl Settings {
             default_embedding: None,
             reranking: None,
             cache_dir: home.join("cache"),
+            models: None,
             n_threads: std::thread::available_parallelism().map_or(1, usize::from),
             isa: None,
             profile: false,
@@ -107,6 +110,6 @@ impl Settings {
 
     /// Where the models live.
     pub fn models_dir(&self) -> PathBuf {
-        self.cache_dir.join("models")
+        self.models.clone().unwrap_or_else(|| self.cache_dir.join("models"))
     }
 }

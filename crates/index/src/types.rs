@@ -200,6 +200,16 @@ pub struct Filter {
     pub changed_before_ns: Option<i64>,
 }
 
+impl Filter {
+    /// Whether a file passes by its path and format, where it lies and when it changed apart.
+    pub fn covers(&self, path: &std::path::Path, format: &str) -> bool {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let is_of_type = |wanted: &String| wanted == format || Some(wanted) == ending.as_ref();
+        (self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path)))
+            && (self.types.is_empty() || self.types.iter().any(is_of_type))
+    }
+}
+
 /// A pattern for paths: `notes/**/*.md`, `lease.*`, `/srv/manuals`.
 ///
 /// `*` (anything) and `?` (one byte) stay within one name, `**` crosses folders, `{a,b}` is either. A pattern that does not begin with `/` may match

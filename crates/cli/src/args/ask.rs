@@ -17,6 +17,17 @@ pub struct EvidenceArgs {
     pub narrow: NarrowArgs,
     #[command(flatten)]
     pub rerank: RerankArgs,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+}
+
+/// How much of what was found is read, and in which order.
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
     /// The most tokens of evidence to read: a number; `auto`, as many as can be read within --wait; or `all`, every document, as far as
     /// the model's context goes [default: what suits the model].
     #[arg(long, value_name = "N|auto|all")]
@@ -27,10 +38,24 @@ pub struct EvidenceArgs {
     /// The order in which passages are put before the model [default: sticky; best first for very small models].
     #[arg(long, value_enum)]
     pub order: Option<Order>,
-    #[command(flatten)]
-    pub model: ModelArgs,
-    #[command(flatten)]
-    pub ingest: IngestArgs,
+}
+
+/// Whether questions and answers are written down.
+#[derive(Debug, Args)]
+pub struct HistoryKept {
+    /// Do not write questions and their answers down.
+    #[arg(long)]
+    no_history: bool,
+    /// For how many days questions and answers are kept in the history, or `off`.
+    #[arg(long, value_name = "DAYS", env = "DOCENT_HISTORY", default_value = "90")]
+    history: HistoryDays,
+}
+
+impl HistoryKept {
+    /// For so many days; none: not at all.
+    pub fn days(&self) -> Option<u32> {
+        self.history.0.filter(|_| !self.no_history)
+    }
 }
 
 /// How many tokens of evidence.
@@ -103,12 +128,8 @@ pub struct AskArgs {
     /// Make the answer ID of the history again (`last`: the newest); what is no longer as it was is named.
     #[arg(long, value_name = "ID", conflicts_with_all = ["question", "explain", "dry_run"])]
     pub replay: Option<String>,
-    /// Do not write the question and its answer down.
-    #[arg(long)]
-    pub no_history: bool,
-    /// For how many days questions and answers are kept in the history, or `off`.
-    #[arg(long, value_name = "DAYS", env = "DOCENT_HISTORY", default_value = "90")]
-    pub history: HistoryDays,
+    #[command(flatten)]
+    pub history: HistoryKept,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,

@@ -2,6 +2,7 @@
 
 mod ask;
 mod library;
+mod mcp;
 mod measure;
 mod models;
 mod parse;
@@ -17,6 +18,7 @@ use parse::{parse_collection, parse_size};
 
 pub use ask::*;
 pub use library::*;
+pub use mcp::*;
 pub use measure::*;
 pub use models::*;
 pub use program::*;
@@ -36,7 +38,7 @@ Exit codes: 0 found or done, 1 nothing found or not in the documents, 2 error,
 
 /// Answers questions about folders of documents, on your own machine.
 #[derive(Debug, Parser)]
-#[command(name = "docent", version, about, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "docent", version, after_help = EXAMPLES, propagate_version = true)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -57,9 +59,12 @@ pub struct Common {
     /// without a name is `.`. `search` looks into several: --collection work,home.
     #[arg(long = "collection", value_name = "NAME", env = "DOCENT_COLLECTION", global = true, value_delimiter = ',', value_parser = parse_collection)]
     pub collections: Vec<String>,
+    /// Keep models in DIR, for several homes to share [default: with the caches].
+    #[arg(long, value_name = "DIR", global = true)]
+    pub models_dir: Option<PathBuf>,
     /// The embedding model of collections that are made from now on, by its name in `docent models list`; `add --embedding` changes one
     /// that there is [default: all-minilm-l6-v2].
-    #[arg(long, value_name = "MODEL", global = true, hide_short_help = true)]
+    #[arg(long, value_name = "MODEL", global = true)]
     pub default_embedding: Option<String>,
     /// Threads for indexing and inference [default: the number of cores].
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -122,6 +127,8 @@ pub enum Command {
     /// What is kept of what the model read: its state, never a question or an answer.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Serve coding agents and chat programs over standard input and output (Model Context Protocol).
+    Mcp(McpArgs),
     /// Check that everything docent needs is there and works.
     Doctor(DoctorArgs),
     /// Remove the index, what is kept of documents, and the history; with --all the models too.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::parse::parse_size;
-use super::{HistoryDays, IngestArgs};
+use super::{HistoryKept, IngestArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,12 +42,8 @@ pub struct ServeArgs {
     /// How the log is written, to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
-    /// Do not write questions and answers down.
-    #[arg(long)]
-    pub no_history: bool,
-    /// For how many days questions and answers are kept in the history, or `off`.
-    #[arg(long, value_name = "DAYS", env = "DOCENT_HISTORY", default_value = "90")]
-    pub history: HistoryDays,
+    #[command(flatten)]
+    pub history: HistoryKept,
     #[command(flatten)]
     pub ingest: IngestArgs,
 }

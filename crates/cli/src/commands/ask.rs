@@ -7,7 +7,7 @@ use docent::{
 };
 
 use super::{Context, ingest, models, pack, profile, replay, search};
-use crate::args::{self, AskArgs, Budget, EvidenceArgs, Thinking};
+use crate::args::{self, AskArgs, Budget, EvidenceArgs, ModelArgs, ReadingArgs, Thinking};
 use crate::exit::Outcome;
 use crate::output::{self, Output, count, duration, printable};
 use crate::progress::{Bar, Unit};
@@ -20,11 +20,7 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
     let Some(mut options) = prepare(context, question, &args.evidence)? else {
         return Ok(Outcome::Interrupted);
     };
-    options.style = match args.style {
-        None => Style::Auto,
-        Some(args::Style::Write) => Style::Write,
-        Some(args::Style::Quote) => Style::Quote,
-    };
+    options.style = style(args.style);
     if args.dry_run {
         return pack::show(context, question, &options, args.json);
     }
@@ -60,24 +56,40 @@ pub fn prepare(context: &Context, question: &str, args: &EvidenceArgs) -> anyhow
         narrow: search::narrow(&args.narrow)?,
         rerank,
         model,
-        style: Style::Auto,
-        kv_type: models::kv_type(args.model.kv),
-        budget: match args.budget {
+        ..options(&args.reading, &args.model)
+    }))
+}
+
+/// What holds for every question: how much is read, and how the model runs.
+pub fn options(reading: &ReadingArgs, model: &ModelArgs) -> AskOptions {
+    AskOptions {
+        kv_type: models::kv_type(model.kv),
+        budget: match reading.budget {
             None => Evidence::Suits,
             Some(Budget::Tokens(n_tokens)) => Evidence::Tokens(n_tokens),
-            Some(Budget::Auto) => Evidence::Seconds(args.wait),
+            Some(Budget::Auto) => Evidence::Seconds(reading.wait),
             Some(Budget::All) => Evidence::Everything,
         },
-        order: args.order.map(|order| match order {
+        order: reading.order.map(|order| match order {
             args::Order::Sticky => Order::Sticky,
             args::Order::Canonical => Order::Canonical,
             args::Order::Relevance => Order::Relevance,
         }),
-        temperature: args.model.temperature,
-        seed: args.model.seed,
-        max_tokens: args.model.max_tokens,
-        max_thinking: args.model.max_thinking,
-    }))
+        temperature: model.temperature,
+        seed: model.seed,
+        max_tokens: model.max_tokens,
+        max_thinking: model.max_thinking,
+        ..AskOptions::default()
+    }
+}
+
+/// Whose words, from what was typed.
+pub fn style(style: Option<args::Style>) -> Style {
+    match style {
+        None => Style::Auto,
+        Some(args::Style::Write) => Style::Write,
+        Some(args::Style::Quote) => Style::Quote,
+    }
 }
 
 /// How an answer ends the program.

@@ -35,11 +35,13 @@ fn line(setting: &Setting, with_origin: bool) -> String {
     // A JSON value without objects is a TOML value.
     let line = format!("{name} = {}", value(setting));
     match &setting.origin {
+        // What holds anyway need not be said, and may be another in a later version.
+        Origin::Default if !with_origin => format!("# {line}"),
+        Origin::Default => format!("{:<32} # default", format!("# {line}")),
         _ if !with_origin => line,
         Origin::Flag => format!("{line:<32} # --{name}"),
         Origin::Environment(variable) => format!("{line:<32} # {variable}"),
         Origin::File(number) => format!("{line:<32} # file, line {number}"),
-        Origin::Default => format!("{line:<32} # default"),
     }
 }
 

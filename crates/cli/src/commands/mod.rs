@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod inspect;
 pub mod library;
 pub mod manuals;
+pub mod mcp;
 pub mod models;
 pub mod pack;
 pub mod profile;

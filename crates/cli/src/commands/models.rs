@@ -28,6 +28,11 @@ pub fn run(context: &Context, command: ModelsCommand) -> anyhow::Result<Outcome>
     }
 }
 
+/// The model that is meant.
+pub fn choice(named: Option<&str>) -> ModelChoice {
+    named.map_or(ModelChoice::Best, |name| ModelChoice::Named(name.to_owned()))
+}
+
 /// The KV type the user chose.
 pub fn kv_type(kv: Kv) -> KvType {
     match kv {

@@ -17,25 +17,25 @@ pub struct Key {
 }
 
 const EVERYWHERE: &[&str] = &[];
-const ASKING: &[&str] = &["ask", "pack"];
-const WRITING: &[&str] = &["ask", "pack", "chat"];
+const ASKING: &[&str] = &["ask", "pack", "mcp"];
+const WRITING: &[&str] = &["ask", "pack", "chat", "mcp"];
 const FINDING: &[&str] = &["search"];
 const READING: &[&str] = &["add", "update", "watch", "ask", "pack", "search", "warm", "serve"];
 
 /// All of them, in the order in which they are shown.
 pub const KEYS: &[Key] = &[
-    path("model", &["ask", "pack", "chat", "warm", "serve"], "the best that is pulled"),
-    key("kv", &["ask", "pack", "chat", "warm"], ""),
-    key("budget", &["ask", "pack", "warm"], "what suits the model"),
+    path("model", &["ask", "pack", "chat", "warm", "mcp", "serve"], "the best that is pulled"),
+    key("kv", &["ask", "pack", "chat", "warm", "mcp"], ""),
+    key("budget", &["ask", "pack", "warm", "mcp"], "what suits the model"),
     key("wait", ASKING, ""),
     key("order", ASKING, "sticky; best first for very small models"),
-    key("style", &["ask"], "write; quote with very small models"),
+    key("style", &["ask", "mcp"], "write; quote with very small models"),
     key("thinking", WRITING, ""),
     key("temperature", WRITING, "the model's own"),
     key("max-tokens", WRITING, "what suits the model"),
     key("max-thinking", WRITING, "what suits the model"),
-    key("history", &["ask", "serve"], ""),
-    path("rerank", &["ask", "pack", "search"], "as the collection is set"),
+    key("history", &["ask", "mcp", "serve"], ""),
+    path("rerank", &["ask", "pack", "search", "mcp"], "as the collection is set"),
     key("mode", FINDING, ""),
     key("limit", FINDING, ""),
     key("context", FINDING, ""),
@@ -46,6 +46,7 @@ pub const KEYS: &[Key] = &[
     key("quiet-for", &["watch"], ""),
     key("sweep", &["watch"], ""),
     key("collection", EVERYWHERE, "the one without a name"),
+    path("models-dir", EVERYWHERE, "with the caches"),
     key("default-embedding", EVERYWHERE, "all-minilm-l6-v2"),
     key("threads", EVERYWHERE, "the number of cores"),
     key("isa", EVERYWHERE, "the best that the processor has"),

@@ -98,12 +98,8 @@ impl<'f> Condition<'f> {
 
     /// What the SQL does not say.
     fn covers(&self, path: &Path, format: &str) -> bool {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let Filter { paths, types, .. } = self.filter;
         self.sets.iter().all(|set| path.ancestors().any(|ancestor| set.contains(ancestor)))
-            && (paths.is_empty() || paths.iter().any(|glob| glob.matches(path)))
-            && (types.is_empty()
-                || types.iter().any(|wanted| wanted == format || Some(wanted) == ending.as_ref()))
+            && self.filter.covers(path, format)
     }
 
     fn is_more_than_sql(&self) -> bool {
