@@ -84,6 +84,11 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Ls(args) => commands::library::ls(&Context::new(common, None)?, &args),
         Command::Rm(args) => commands::library::rm(&Context::new(common, None)?, &args),
         Command::Show(args) => commands::library::show(&Context::new(common, None)?, &args),
+        Command::Extract(args) => {
+            let limits = settings::resolve(common, None)?.limits;
+            let limits = docent_extract::Limits { max_bytes: args.max_size, ..limits };
+            commands::extract::run(output::Output::detect(common.quiet), &limits, &args)
+        }
         Command::Status(args) => commands::status::run(&Context::new(common, None)?, &args),
         Command::Models(command) => commands::models::run(&Context::new(common, None)?, command),
         Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
