@@ -87,6 +87,11 @@ impl Reader<'_> {
         let lower = rest.to_ascii_lowercase();
         if let Some(name) = lower.strip_prefix("begin_") {
             let name: String = name.chars().take_while(|c| !c.is_whitespace()).collect();
+            // What else stands between marks is text; looking for its end would cost as much as there is text.
+            if !matches!(name.as_str(), "src" | "example" | "export" | "comment" | "quote" | "verse") {
+                self.growing.close();
+                return Some(at + 1);
+            }
             let ends = |line: &str| {
                 let line = line.trim_start().to_ascii_lowercase();
                 line.strip_prefix("#+end_").is_some_and(|end| end.starts_with(&name))
@@ -94,15 +99,13 @@ impl Reader<'_> {
             let end = self.lines.find(at + 1, ends);
             let inside = self.lines.span(at + 1, end);
             match name.as_str() {
-                "src" | "example" | "export" => {
+                "quote" | "verse" => self.growing.push(inside, BlockKind::Quote),
+                "comment" => self.growing.close(),
+                _ => {
                     let language = lower.split_whitespace().nth(1).filter(|_| name == "src");
                     let language = language.map(str::to_owned);
                     self.growing.push(inside, BlockKind::Code { language });
                 }
-                "comment" => self.growing.close(),
-                "quote" | "verse" => self.growing.push(inside, BlockKind::Quote),
-                // What else stands between marks is text.
-                _ => return Some(at + 1),
             }
             return Some(end + 1);
         }

@@ -60,9 +60,14 @@ impl Document {
             BlockKind::Paragraph => out.push_str(text),
             BlockKind::ListItem => {
                 out.push_str(self.indentation(block));
+                // AsciiDoc counts with dots.
+                let counted = text.strip_prefix('.').map(|rest| rest.trim_start_matches('.'));
                 let is_marked =
                     text.starts_with(['-', '*', '+']) || text.starts_with(|c: char| c.is_ascii_digit());
-                let _ = write!(out, "{}{text}", if is_marked { "" } else { "- " });
+                let _ = match counted.filter(|rest| rest.starts_with(' ')) {
+                    Some(rest) => write!(out, "1.{rest}"),
+                    None => write!(out, "{}{text}", if is_marked { "" } else { "- " }),
+                };
             }
             BlockKind::Quote => {
                 let lines: Vec<String> = text.lines().map(|line| format!("> {line}")).collect();

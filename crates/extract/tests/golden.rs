@@ -79,7 +79,7 @@ fn spans_of_a_text_that_is_the_file_are_ranges_of_the_file() {
             assert_eq!(&bytes[block.span.clone()], document.text[block.span.clone()].as_bytes());
         }
     }
-    assert!(n_blocks > 100);
+    assert!(n_blocks > 80, "only {n_blocks} blocks");
 }
 
 #[test]

@@ -154,7 +154,8 @@ fn share_of_own_lines(one: &[&Segment], other: &[&Segment]) -> f64 {
     let is_own = |segment: &&&Segment| {
         let at = lines.partition_point(|line| *line < segment.across);
         let near = [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|i| lines.get(i));
-        near.map(|line| (line - segment.across).abs()).fold(f64::INFINITY, f64::min) > SAME_BASELINE * segment.size
+        near.map(|line| (line - segment.across).abs()).fold(f64::INFINITY, f64::min)
+            > SAME_BASELINE * segment.size
     };
     few.iter().filter(is_own).count() as f64 / few.len().max(1) as f64
 }
