@@ -12,6 +12,8 @@ mod settings;
 
 use std::process::ExitCode;
 
+use docent_extract::Limits;
+
 use args::{Cli, Color, Command};
 use commands::Context;
 use config::Configuration;
@@ -36,6 +38,10 @@ fn run((cli, configuration): (Cli, Configuration)) -> anyhow::Result<ExitCode> {
         Command::Config(command) => commands::config::run(&output, &configuration, command)?,
         Command::Completions(args) => commands::manuals::completions(&output, args),
         Command::Man(args) => commands::manuals::man(&output, args)?,
+        Command::Extract(args) => {
+            let limits = settings::resolve(&cli.common, None)?.limits;
+            commands::extract::run(output, &Limits { max_bytes: args.max_size, ..limits }, args)?
+        }
         _ => run_with_library(cli)?,
     };
     Ok(outcome.into())
@@ -84,11 +90,6 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Ls(args) => commands::library::ls(&Context::new(common, None)?, &args),
         Command::Rm(args) => commands::library::rm(&Context::new(common, None)?, &args),
         Command::Show(args) => commands::library::show(&Context::new(common, None)?, &args),
-        Command::Extract(args) => {
-            let limits = settings::resolve(common, None)?.limits;
-            let limits = docent_extract::Limits { max_bytes: args.max_size, ..limits };
-            commands::extract::run(output::Output::detect(common.quiet), &limits, &args)
-        }
         Command::Status(args) => commands::status::run(&Context::new(common, None)?, &args),
         Command::Models(command) => commands::models::run(&Context::new(common, None)?, command),
         Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
@@ -99,9 +100,11 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
         Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
-        Command::Config(_) | Command::Completions(_) | Command::Man(_) | Command::ExtractWorker => {
-            Ok(Outcome::Done)
-        }
+        Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Extract(_)
+        | Command::ExtractWorker => Ok(Outcome::Done),
     }
 }
 

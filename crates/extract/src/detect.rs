@@ -263,7 +263,7 @@ pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
         Some("eml") => Some(Format::Mail),
         Some("mbox" | "mbx") => Some(Format::Mailbox),
         Some("srt" | "vtt") => Some(Format::Subtitles),
-        Some("svg") => return Err(ExtractError::skipped("picture (SVG)")),
+        Some("svg" | "svgz") => return Err(ExtractError::skipped("picture (SVG)")),
         Some("txt" | "text" | "log") if code_language(path).is_none() => Some(Format::Text),
         _ => code_language(path).map(|language| match language {
             "json" | "yaml" | "toml" | "ini" => Format::Data,

@@ -98,6 +98,13 @@ pub(crate) fn write(
         }
     }
     for part in message.attachments() {
+        if let Err(reason) = allowance.take_entry() {
+            // Once is enough: nothing more is read of any mail.
+            if warnings.last() != Some(&reason) {
+                warnings.push(reason);
+            }
+            return;
+        }
         write_attachment(part, level.saturating_add(1), writer, warnings, allowance);
     }
 }
@@ -160,9 +167,8 @@ fn write_attachment(
         return;
     }
     let name = if name.is_empty() { nameless(part) } else { name.to_owned() };
-    let taken = allowance.take_entry().and_then(|()| allowance.take_bytes(bytes.len() as u64));
-    let read =
-        taken.map_err(ExtractError::failed).and_then(|()| read_member(Path::new(&name), bytes, allowance));
+    let taken = allowance.take_bytes(bytes.len() as u64).map_err(ExtractError::failed);
+    let read = taken.and_then(|()| read_member(Path::new(&name), bytes, allowance));
     match read {
         Ok(attached) => {
             writer.push(&name, BlockKind::Heading { level });
