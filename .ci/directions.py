@@ -48,6 +48,7 @@ CONFINED = {
     "rusqlite": {"docent-index"},
     "notify": {"docent-ingest"},
     "hayro-interpret": {"docent-extract"},
+    "mail-parser": {"docent-extract"},
     "candle-core": {"docent-embed", "docent-lm"},
     "candle-nn": {"docent-embed", "docent-lm"},
     "memmap2": {"docent-mapped"},

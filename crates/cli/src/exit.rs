@@ -9,6 +9,8 @@ pub enum Outcome {
     Done,
     /// Nothing found, or not in the documents.
     NotFound,
+    /// What was asked for could not be done, and has been told.
+    Failed,
     /// Some files failed; the others are indexed.
     SomeFailed,
     /// Stopped by the user; what was finished is kept.
@@ -25,6 +27,7 @@ impl From<Outcome> for ExitCode {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
             Outcome::NotFound => 1,
+            Outcome::Failed => ERROR,
             Outcome::SomeFailed => 3,
             Outcome::Interrupted => INTERRUPTED,
         })

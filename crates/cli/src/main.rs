@@ -12,6 +12,8 @@ mod settings;
 
 use std::process::ExitCode;
 
+use docent_extract::Limits;
+
 use args::{Cli, Color, Command};
 use commands::Context;
 use config::Configuration;
@@ -36,6 +38,10 @@ fn run((cli, configuration): (Cli, Configuration)) -> anyhow::Result<ExitCode> {
         Command::Config(command) => commands::config::run(&output, &configuration, command)?,
         Command::Completions(args) => commands::manuals::completions(&output, args),
         Command::Man(args) => commands::manuals::man(&output, args)?,
+        Command::Extract(args) => {
+            let limits = settings::resolve(&cli.common, None)?.limits;
+            commands::extract::run(output, &Limits { max_bytes: args.max_size, ..limits }, args)?
+        }
         _ => run_with_library(cli)?,
     };
     Ok(outcome.into())
@@ -95,9 +101,11 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
         Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
-        Command::Config(_) | Command::Completions(_) | Command::Man(_) | Command::ExtractWorker => {
-            Ok(Outcome::Done)
-        }
+        Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Extract(_)
+        | Command::ExtractWorker => Ok(Outcome::Done),
     }
 }
 

@@ -71,7 +71,7 @@ pub use docent_infer::{
     BenchFigures, BenchPlan, Cancel, Engine, InferError, Prefixes, Prompt, Reading, Session, SyncEvent,
     Synced, bench, mean_nll,
 };
-pub use docent_ingest::{Progress, Summary, check_pattern};
+pub use docent_ingest::{Progress, Summary, check_pattern, language as language_of};
 pub use docent_kernels::{Isa, Operation, PhaseProfile, Profile};
 pub use docent_pack::Order;
 pub use docent_prefix::{NamespaceStatus, Status as PrefixStatus, Verified, Written};

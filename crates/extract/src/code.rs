@@ -19,18 +19,18 @@ const LONG: usize = 60;
 const MAX_DEPTH: usize = 6;
 
 pub(crate) fn extract(decoded: Decoded, language: Option<&str>) -> Document {
-    let Decoded { text, same_as_file } = decoded;
-    let language = language.map_or_else(|| shebang_language(&text), |l| Some(l.to_owned()));
+    let text = &decoded.text;
+    let language = language.map_or_else(|| shebang_language(text), |l| Some(l.to_owned()));
     let kind = BlockKind::Code { language };
-    let lines: Vec<Line> = lines(&text).map(|span| Line::new(&text, span)).collect();
-    let mut spans = Spans::new(&text);
+    let lines: Vec<Line> = lines(text).map(|span| Line::new(text, span)).collect();
+    let mut spans = Spans::new(text);
     cut(&lines, 0, &mut |group| {
         if let (Some(first), Some(last)) = (group.first(), group.last()) {
             spans.push(first.span.start..last.span.end, kind.clone());
         }
     });
     let blocks = spans.into_blocks();
-    Document { format: Format::Code, title: None, blocks, pages: Vec::new(), same_as_file, text }
+    Document::in_place(decoded, Format::Code, None, blocks)
 }
 
 struct Line {

@@ -10,6 +10,12 @@ use zip::ZipArchive;
 use crate::limits::{Limits, megabytes};
 use crate::{ExtractError, decode};
 
+/// The names in a zip file's directory; `None` if it cannot be read.
+pub(crate) fn entry_names(bytes: &[u8]) -> Option<Vec<String>> {
+    let archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
+    Some(archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect())
+}
+
 /// An open container.
 pub(crate) struct Container<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
@@ -18,6 +24,7 @@ pub(crate) struct Container<'a> {
     max_unpacked_bytes: u64,
     /// Bytes that may still come out.
     budget: u64,
+    is_spent: bool,
 }
 
 impl<'a> Container<'a> {
@@ -41,6 +48,7 @@ impl<'a> Container<'a> {
             called,
             max_unpacked_bytes: limits.max_unpacked_bytes,
             budget: limits.max_unpacked_bytes,
+            is_spent: false,
         })
     }
 
@@ -49,8 +57,21 @@ impl<'a> Container<'a> {
     /// # Errors
     /// Failed when the entry is damaged or encrypted, or the container unpacks to more than allowed.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
-        let called = self.called;
         let Some(idx) = self.archive.index_for_name(name) else { return Ok(None) };
+        self.read_at(idx, name, u64::MAX).map(Some)
+    }
+
+    /// The bytes of the entry at a position of the directory, at most `max_bytes` and one of them.
+    ///
+    /// # Errors
+    /// As [`Container::read`].
+    pub(crate) fn read_at(
+        &mut self,
+        idx: usize,
+        name: &str,
+        max_bytes: u64,
+    ) -> Result<Vec<u8>, ExtractError> {
+        let called = self.called;
         if self.archive.by_index_raw(idx).is_ok_and(|entry| entry.encrypted()) {
             return Err(ExtractError::failed("encrypted: remove the password and run `docent update`"));
         }
@@ -59,14 +80,30 @@ impl<'a> Container<'a> {
         };
         let entry = self.archive.by_index(idx).map_err(|error| broken(&error))?;
         let mut bytes = Vec::new();
-        entry.take(self.budget + 1).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
-        self.budget = self.budget.checked_sub(bytes.len() as u64).ok_or_else(|| {
-            ExtractError::failed(format!(
+        let most = self.budget.min(max_bytes).saturating_add(1);
+        entry.take(most).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
+        let Some(budget) = self.budget.checked_sub(bytes.len() as u64) else {
+            (self.budget, self.is_spent) = (0, true);
+            return Err(ExtractError::failed(format!(
                 "{called} that unpacks to more than {}: not read",
                 megabytes(self.max_unpacked_bytes)
-            ))
-        })?;
-        Ok(Some(bytes))
+            )));
+        };
+        self.budget = budget;
+        Ok(bytes)
+    }
+
+    /// Position and name of all entries that are files, in the order of the directory.
+    pub(crate) fn files(&self) -> Vec<(usize, String)> {
+        let names = self.archive.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned());
+        let decoded = self.archive.file_names().zip(names);
+        let names = decoded.map(|(name, raw)| name.map_or(raw, |name| name.into_owned()));
+        names.enumerate().filter(|(_, name)| !name.ends_with(['/', '\\'])).collect()
+    }
+
+    /// Whether the container has unpacked to more than allowed, so that nothing more comes out of it.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is_spent
     }
 
     /// An entry as text; undecodable bytes become U+FFFD.

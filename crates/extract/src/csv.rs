@@ -13,10 +13,10 @@ const ROWS_PER_BLOCK: usize = 20;
 const MAX_QUOTED_LINES: usize = 200;
 
 pub(crate) fn extract(decoded: Decoded) -> Document {
-    let Decoded { text, same_as_file } = decoded;
-    let mut spans = Spans::new(&text);
+    let text = &decoded.text;
+    let mut spans = Spans::new(text);
     let (mut start, mut n_rows, mut n_quoted, mut in_quotes) = (0, 0, 0, false);
-    for line in crate::plain::lines(&text) {
+    for line in crate::plain::lines(text) {
         // A doubled quote turns twice, which is as it should be.
         in_quotes ^= text[line.clone()].bytes().filter(|b| *b == b'"').count() % 2 == 1;
         n_quoted = if in_quotes { n_quoted + 1 } else { 0 };
@@ -32,7 +32,7 @@ pub(crate) fn extract(decoded: Decoded) -> Document {
     }
     spans.push(start..text.len(), BlockKind::Table);
     let blocks = spans.into_blocks();
-    Document { format: Format::Csv, title: None, blocks, pages: Vec::new(), same_as_file, text }
+    Document::in_place(decoded, Format::Csv, None, blocks)
 }
 
 #[cfg(test)]

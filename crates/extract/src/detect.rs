@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ExtractError;
+use crate::{ExtractError, container};
 
 /// What a file was read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,12 +32,36 @@ pub enum Format {
     Ods,
     /// EPUB books.
     Epub,
+    /// Rich text (`.rtf`).
+    Rtf,
+    /// reStructuredText.
+    Rst,
+    /// AsciiDoc.
+    Asciidoc,
+    /// Org mode.
+    Org,
+    /// LaTeX.
+    Latex,
+    /// A mail (`.eml`) with its attachments.
+    Mail,
+    /// Mails in one file (`.mbox`), by thread.
+    Mailbox,
+    /// Subtitles (`.srt`, `.vtt`).
+    Subtitles,
     /// Comma- or tab-separated tables.
     Csv,
     /// Jupyter notebooks (`.ipynb`).
     Notebook,
-    /// Source code, configuration and data written as text.
+    /// Data and settings with keys: JSON, YAML, TOML, INI.
+    Data,
+    /// Source code, and other text for programs.
     Code,
+    /// Zip archives, with what their files hold.
+    Zip,
+    /// Tar archives, with what their files hold.
+    Tar,
+    /// One file (or a tar archive) compressed by gzip. A document is never of this format but of the file's.
+    Gzip,
 }
 
 impl Format {
@@ -55,9 +79,21 @@ impl Format {
             Self::Odp => "odp",
             Self::Ods => "ods",
             Self::Epub => "epub",
+            Self::Rtf => "rtf",
+            Self::Rst => "rst",
+            Self::Asciidoc => "asciidoc",
+            Self::Org => "org",
+            Self::Latex => "latex",
+            Self::Mail => "mail",
+            Self::Mailbox => "mailbox",
+            Self::Subtitles => "subtitles",
             Self::Csv => "csv",
             Self::Notebook => "notebook",
+            Self::Data => "data",
             Self::Code => "code",
+            Self::Zip => "zip",
+            Self::Tar => "tar",
+            Self::Gzip => "gzip",
         }
     }
 }
@@ -81,7 +117,6 @@ const BINARY_MAGIC: &[(&[u8], &str)] = &[
     (b"\xcf\xfa\xed\xfe", "program"),
     (b"\xca\xfe\xba\xbe", "program"),
     (b"\0asm", "WebAssembly"),
-    (b"\x1f\x8b", "gzip archive"),
     (b"BZh", "bzip2 archive"),
     (b"\xfd7zXZ\0", "xz archive"),
     (b"\x28\xb5\x2f\xfd", "zstd archive"),
@@ -200,6 +235,15 @@ pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return zip_kind(path, bytes);
     }
+    if bytes.starts_with(b"\x1f\x8b\x08") {
+        return Ok(Format::Gzip);
+    }
+    if bytes.get(257..262) == Some(b"ustar") {
+        return Ok(Format::Tar);
+    }
+    if bytes.starts_with(b"{\\rtf") {
+        return Ok(Format::Rtf);
+    }
     if is_encrypted_office(bytes) {
         return Err(ExtractError::failed("encrypted: remove the password and run `docent update`"));
     }
@@ -212,12 +256,21 @@ pub fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
         Some("html" | "htm" | "xhtml" | "xht" | "shtml") => Some(Format::Html),
         Some("csv" | "tsv") => Some(Format::Csv),
         Some("ipynb") => Some(Format::Notebook),
-        Some("svg") => return Err(ExtractError::skipped("picture (SVG)")),
-        _ if code_language(path).is_some() => Some(Format::Code),
-        Some("txt" | "text" | "log" | "rst" | "adoc" | "asciidoc" | "org" | "tex") => Some(Format::Text),
-        _ => None,
+        Some("rst" | "rest") => Some(Format::Rst),
+        Some("adoc" | "asciidoc" | "asc") if !bytes.starts_with(b"-----BEGIN PGP") => Some(Format::Asciidoc),
+        Some("org") => Some(Format::Org),
+        Some("tex" | "latex" | "ltx") => Some(Format::Latex),
+        Some("eml") => Some(Format::Mail),
+        Some("mbox" | "mbx") => Some(Format::Mailbox),
+        Some("srt" | "vtt") => Some(Format::Subtitles),
+        Some("svg" | "svgz") => return Err(ExtractError::skipped("picture (SVG)")),
+        Some("txt" | "text" | "log") if code_language(path).is_none() => Some(Format::Text),
+        _ => code_language(path).map(|language| match language {
+            "json" | "yaml" | "toml" | "ini" => Format::Data,
+            _ => Format::Code,
+        }),
     };
-    Ok(by_name.unwrap_or_else(|| if opens_like_html(bytes) { Format::Html } else { by_shebang(bytes) }))
+    Ok(by_name.unwrap_or_else(|| by_beginning(bytes)))
 }
 
 /// The language of a source file by its name: `rust`, `python`; `None` when the name says nothing.
@@ -243,25 +296,22 @@ fn is_pdf(path: &Path, bytes: &[u8]) -> bool {
         || (extension(path).as_deref() == Some("pdf") && head.windows(5).any(|w| w == b"%PDF-"))
 }
 
-/// What a zip file is: by the type it declares in its first bytes (OpenDocument, EPUB), by the names in its directory
-/// at the end, or, if it was cut, by its extension.
+/// What a zip file is: by the type it declares in its first bytes (OpenDocument, EPUB), by the names in its directory, or, if
+/// it was cut, by its extension.
 fn zip_kind(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
     let head = &bytes[..bytes.len().min(200)];
-    let tail = &bytes[bytes.len().saturating_sub(1 << 20)..];
-    let holds = |part: &[u8], name: &str| part.windows(name.len()).any(|w| w == name.as_bytes());
     let declared = [
         ("mimetypeapplication/epub+zip", Format::Epub),
         ("mimetypeapplication/vnd.oasis.opendocument.text", Format::Odt),
         ("mimetypeapplication/vnd.oasis.opendocument.presentation", Format::Odp),
         ("mimetypeapplication/vnd.oasis.opendocument.spreadsheet", Format::Ods),
     ];
-    let named = [
-        ("word/document.xml", Format::Docx),
-        ("ppt/presentation.xml", Format::Pptx),
-        ("xl/workbook.xml", Format::Xlsx),
-        ("META-INF/container.xml", Format::Epub),
-    ];
-    let by_extension = match extension(path).as_deref() {
+    let in_head = |mime: &str| head.windows(mime.len()).any(|w| w == mime.as_bytes());
+    if let Some((_, format)) = declared.iter().find(|(mime, _)| in_head(mime)) {
+        return Ok(*format);
+    }
+    let extension = extension(path);
+    let by_extension = match extension.as_deref() {
         Some("docx") => Some(Format::Docx),
         Some("pptx") => Some(Format::Pptx),
         Some("xlsx") => Some(Format::Xlsx),
@@ -271,14 +321,35 @@ fn zip_kind(path: &Path, bytes: &[u8]) -> Result<Format, ExtractError> {
         Some("ods") => Some(Format::Ods),
         _ => None,
     };
-    let by_content = || {
-        declared
-            .iter()
-            .find(|(mime, _)| holds(head, mime))
-            .or_else(|| named.iter().find(|(name, _)| holds(tail, name)))
+    let named = [
+        ("word/document.xml", Format::Docx),
+        ("ppt/presentation.xml", Format::Pptx),
+        ("xl/workbook.xml", Format::Xlsx),
+        ("META-INF/container.xml", Format::Epub),
+    ];
+    let other = match container::entry_names(bytes) {
+        // An archive of office files lists those, not their parts.
+        Some(names) => match named.iter().find(|(name, _)| names.iter().any(|n| n == name)) {
+            Some((_, format)) => return Ok(*format),
+            None if names.iter().any(|name| name == "Index/Document.iwa" || name == "Index.zip") => {
+                Some("Pages, Numbers or Keynote: export it as PDF or an Office format")
+            }
+            None if names.iter().any(|name| name == "xl/workbook.bin") => Some("XLSB: save it as XLSX"),
+            None => None,
+        },
+        None => None,
     };
-    let found = by_content().map(|(_, format)| *format).or(by_extension);
-    found.ok_or_else(|| ExtractError::skipped("zip archive: its files are not read; unpack it"))
+    let other = other.or(match extension.as_deref() {
+        Some(
+            "jar" | "war" | "ear" | "aar" | "apk" | "aab" | "ipa" | "whl" | "egg" | "xpi" | "crx" | "nupkg"
+            | "vsix",
+        ) => Some("program package"),
+        _ => None,
+    });
+    match other {
+        Some(kind) => Err(ExtractError::skipped(format!("binary file ({kind})"))),
+        None => Ok(by_extension.unwrap_or(Format::Zip)),
+    }
 }
 
 /// A password-protected DOCX, XLSX or PPTX is an old-style container with a stream of this name.
@@ -294,7 +365,6 @@ fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
         Some(b"WAVE") if riff => return Some("WAV audio"),
         Some(b"AVI ") if riff => return Some("AVI video"),
         _ if bytes.get(4..8) == Some(b"ftyp") => return Some("MP4 media"),
-        _ if bytes.get(257..262) == Some(b"ustar") => return Some("tar archive"),
         _ => {}
     }
     BINARY_MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, kind)| *kind)
@@ -310,9 +380,50 @@ fn opens_like_html(bytes: &[u8]) -> bool {
         || (head.starts_with(b"<") && (holds(b"<!doctype html") || holds(b"<html")))
 }
 
-/// A script without an extension is code.
-fn by_shebang(bytes: &[u8]) -> Format {
-    if bytes.starts_with(b"#!/") { Format::Code } else { Format::Text }
+/// What a text whose name says nothing is by how it begins.
+fn by_beginning(bytes: &[u8]) -> Format {
+    if opens_like_html(bytes) {
+        Format::Html
+    } else if bytes.starts_with(b"#!/") {
+        Format::Code
+    } else if bytes.starts_with(b"WEBVTT") {
+        Format::Subtitles
+    } else if bytes.starts_with(b"From ") && opens_like_mail(bytes.split_inclusive(|b| *b == b'\n').skip(1)) {
+        Format::Mailbox
+    } else if opens_like_mail(bytes.split_inclusive(|b| *b == b'\n')) {
+        Format::Mail
+    } else {
+        Format::Text
+    }
+}
+
+/// Whether the lines up to the first blank one are header fields (RFC 5322, section 2.2), among them three that mails have and
+/// notes with a `From:` in them do not. Files of a maildir have no extension.
+fn opens_like_mail<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    const TELLING: [&[u8]; 7] = [
+        b"received:",
+        b"message-id:",
+        b"from:",
+        b"date:",
+        b"mime-version:",
+        b"return-path:",
+        b"delivered-to:",
+    ];
+    let mut n_telling = 0;
+    for line in lines.take(200) {
+        let line = line.trim_ascii_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        let n_name =
+            line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-' || **b == b'_').count();
+        let is_folded = line[0] == b' ' || line[0] == b'\t';
+        if !is_folded && line.get(n_name) != Some(&b':') {
+            return false;
+        }
+        n_telling += usize::from(TELLING.iter().any(|name| line.starts_with(name)));
+    }
+    n_telling >= 3
 }
 
 #[cfg(test)]
@@ -336,9 +447,22 @@ mod tests {
         assert_eq!(format("a.MD", b"x").unwrap(), Format::Markdown);
         assert_eq!(format("a.rs", b"x").unwrap(), Format::Code);
         assert_eq!(format("LICENSE", b"x").unwrap(), Format::Text);
+        assert_eq!(format("a.yml", b"x").unwrap(), Format::Data);
+        assert_eq!(format("CMakeLists.txt", b"x").unwrap(), Format::Code);
         assert_eq!(code_language(Path::new("/x/Makefile")), Some("makefile"));
         assert_eq!(code_language(Path::new("/x/CMakeLists.txt")), Some("cmake"));
         assert_eq!(code_language(Path::new("/x/a.TSX")), Some("typescript"));
+    }
+
+    #[test]
+    fn mails_without_an_extension_are_known_by_their_headers() {
+        let mail =
+            b"Return-Path: <a@b>\r\nReceived: from x\r\n\tby y\r\nFrom: A <a@b>\r\nSubject: s\r\n\r\nbody";
+        assert_eq!(format("1700000000.M1P1.host:2,S", mail).unwrap(), Format::Mail);
+        let mailbox = [b"From a@b Mon Jan  1 00:00:00 2024\n", &mail[..]].concat();
+        assert_eq!(format("Inbox", &mailbox).unwrap(), Format::Mailbox);
+        assert_eq!(format("notes", b"From: me\nDate: today\n\nFrom here on").unwrap(), Format::Text);
+        assert_eq!(format("letter", b"From time to time\nwe write.").unwrap(), Format::Text);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::Format;
+use crate::decode::Decoded;
 
 /// The readable content of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,38 @@ pub struct Document {
     /// Whether `text` is the file byte for byte, byte-order mark and line endings included, so that every span is also
     /// a range of the file.
     pub same_as_file: bool,
+    /// What the file says about itself besides its title.
+    #[serde(default)]
+    pub about: About,
+    /// What was left out or could not be read, as sentences for the user.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What a file says about itself. Nothing is inferred: an empty field means that the file does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
+    /// Who wrote it, in the file's order.
+    pub authors: Vec<String>,
+    /// When it was made: RFC 3339 (`2024-03-01`, `2024-03-01T12:00:00Z`) where the format defines how dates are written, else as it stands there.
+    pub created: Option<String>,
+    /// When it was last changed, written like [`About::created`].
+    pub modified: Option<String>,
+    /// The language it declares, as a tag (`de`, `en-GB`).
+    pub language: Option<String>,
+    /// Further fields under the format's own names in lower case: `message-id`, `in-reply-to`, `references`, `subject`.
+    pub fields: Vec<(String, String)>,
+}
+
+impl About {
+    /// Adds an author unless the name is blank or there already.
+    pub(crate) fn add_author(&mut self, name: &str) {
+        if let Some(name) = clean_title(Some(name.to_owned()))
+            && !self.authors.contains(&name)
+        {
+            self.authors.push(name);
+        }
+    }
 }
 
 /// One part of a document's structure.
@@ -58,6 +91,25 @@ pub enum BlockKind {
 }
 
 impl Document {
+    /// A document whose text is the file, or the file decoded.
+    pub(crate) fn in_place(
+        decoded: Decoded,
+        format: Format,
+        title: Option<String>,
+        blocks: Vec<Block>,
+    ) -> Self {
+        Self {
+            text: decoded.text,
+            format,
+            title: clean_title(title),
+            blocks,
+            pages: Vec::new(),
+            same_as_file: decoded.same_as_file,
+            about: About::default(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Checks the promises of [`Document::blocks`] and [`Document::pages`].
     ///
     /// # Errors
@@ -181,15 +233,28 @@ impl Writer {
         }
     }
 
-    /// Appends the blocks of another document: a part of this one in a format of its own.
-    pub(crate) fn append(&mut self, part: &Document) {
+    /// Appends the blocks of another document: a part of this one in a format of its own. Its headings go `n_levels` further in.
+    pub(crate) fn append(&mut self, part: &Document, n_levels: u8) {
         for block in &part.blocks {
             // A code block's first line may be indented before its span.
             let line = part.text[..block.span.start].rfind('\n').map_or(0, |i| i + 1);
             let is_code = matches!(block.kind, BlockKind::Code { .. });
             let is_indent = is_code && part.text[line..block.span.start].trim().is_empty();
             let start = if is_indent { line } else { block.span.start };
-            self.push(&part.text[start..block.span.end], block.kind.clone());
+            let kind = match &block.kind {
+                BlockKind::Heading { level } => BlockKind::Heading { level: level.saturating_add(n_levels) },
+                kind => kind.clone(),
+            };
+            // What stands before an item on its line is its indentation.
+            let indent = match kind {
+                BlockKind::ListItem
+                    if part.text[line..block.span.start].trim_start_matches(' ').is_empty() =>
+                {
+                    block.span.start - line
+                }
+                _ => 0,
+            };
+            self.push_indented(indent, &part.text[start..block.span.end], kind);
         }
     }
 
@@ -203,6 +268,11 @@ impl Writer {
         self.blocks.is_empty()
     }
 
+    /// Bytes written so far.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     pub(crate) fn finish(self, format: Format, title: Option<String>) -> Document {
         Document {
             text: self.text,
@@ -211,6 +281,8 @@ impl Writer {
             blocks: self.blocks,
             pages: self.pages,
             same_as_file: false,
+            about: About::default(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -249,6 +321,8 @@ mod tests {
             blocks: vec![Block { span: 0..2, kind: BlockKind::Paragraph }],
             pages: vec![],
             same_as_file: true,
+            about: About::default(),
+            warnings: vec![],
         };
         assert!(document.check().is_err(), "cuts a character");
         document.blocks = vec![

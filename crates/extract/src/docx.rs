@@ -9,7 +9,7 @@ mod styles;
 
 use crate::container::Container;
 use crate::document::{Document, Writer};
-use crate::xml::text_of_first;
+use crate::xml::about;
 use crate::{ExtractError, Format, Limits};
 use body::Body;
 use styles::{Numbering, Styles};
@@ -29,5 +29,6 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, Extract
         }
     }
     let (writer, first_title) = body.finish();
-    Ok(writer.finish(Format::Docx, text_of_first(&core, "title").or(first_title)))
+    let (title, about) = about(&core);
+    Ok(Document { about, ..writer.finish(Format::Docx, title.or(first_title)) })
 }

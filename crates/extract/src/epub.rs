@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::container::{Container, joined_path};
 use crate::document::{Document, Writer};
-use crate::xml::{Node, attribute, text_of_first, walk};
+use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits, html};
 
 pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
@@ -23,7 +23,17 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, Extract
     if writer.is_empty() && container.read("META-INF/encryption.xml")?.is_some() {
         return Err(ExtractError::failed("encrypted: its publisher's copy protection must be removed"));
     }
-    Ok(writer.finish(Format::Epub, text_of_first(&package, "title")))
+    let (title, mut about) = about(metadata(&package));
+    // A package's `dc:date` is that of its publication (EPUB 3.3, 5.5.4.1).
+    about.created = about.created.or(about.modified.take());
+    Ok(Document { about, ..writer.finish(Format::Epub, title) })
+}
+
+/// The metadata of a package alone: what follows holds titles, too.
+fn metadata(package: &str) -> &str {
+    let end =
+        ["</metadata>", "</opf:metadata>", "<manifest"].iter().filter_map(|end| package.find(end)).min();
+    &package[..end.unwrap_or(package.len())]
 }
 
 fn package_path(container: &str) -> Option<String> {

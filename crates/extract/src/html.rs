@@ -16,13 +16,14 @@
 mod sink;
 
 use crate::Format;
-use crate::document::{BlockKind, Document, Writer};
+use crate::document::{About, BlockKind, Document, Writer};
 use crate::html_tokens::{Dialect, Token, append_text, tokens};
 use sink::Sink;
 
 /// What comes out of a page besides its blocks, which go to a [`Writer`].
 pub(crate) struct Page {
     pub(crate) title: Option<String>,
+    pub(crate) about: About,
     first_heading: Option<String>,
     blocks: Vec<Piece>,
 }
@@ -40,7 +41,7 @@ pub(crate) fn extract(html: &str) -> Document {
     let mut writer = Writer::default();
     let page = read(html);
     page.write(&mut writer);
-    writer.finish(Format::Html, page.title.or(page.first_heading))
+    Document { about: page.about, ..writer.finish(Format::Html, page.title.or(page.first_heading)) }
 }
 
 /// Reads a page; also for the chapters of an EPUB.

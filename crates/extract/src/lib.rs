@@ -11,9 +11,12 @@
 //!
 //! Cost: text formats are one pass over the bytes and one copy. HTML is a streaming pass without a tree.
 
+mod archive;
+mod asciidoc;
 mod code;
 mod container;
 mod csv;
+mod data;
 mod decode;
 mod detect;
 mod document;
@@ -23,14 +26,24 @@ mod epub;
 mod error;
 mod html;
 mod html_tokens;
+mod latex;
 mod limits;
+mod mail;
+mod mailbox;
 mod markdown;
+mod markup;
 mod notebook;
 mod odf;
+mod org;
 mod pdf;
 mod plain;
 mod pptx;
+mod render;
+mod rst;
+mod rtf;
+mod subtitles;
 mod table;
+mod tar;
 mod worker;
 mod xlsx;
 mod xml;
@@ -38,8 +51,9 @@ mod xml;
 use std::path::Path;
 
 pub use detect::{Format, detect};
-pub use document::{Block, BlockKind, Document};
+pub use document::{About, Block, BlockKind, Document};
 pub use error::ExtractError;
+use limits::Allowance;
 pub use limits::Limits;
 pub use worker::{Worker, run_worker};
 
@@ -52,10 +66,14 @@ pub use worker::{Worker, run_worker};
 /// images only); [`ExtractError::Failed`] when the file is broken, encrypted or its parser gave up.
 pub fn extract(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     limits.check_size(bytes.len() as u64)?;
-    let format = detect(path, bytes)?;
-    let document = match format {
-        Format::Pdf => pdf::extract(path, bytes, limits)?,
-        _ => read_as(format, path, bytes, limits)?,
+    read_member(path, bytes, &mut Allowance::of(limits))
+}
+
+/// As [`extract`], for a file inside another one.
+fn read_member(path: &Path, bytes: &[u8], allowance: &mut Allowance) -> Result<Document, ExtractError> {
+    let document = match detect(path, bytes)? {
+        Format::Pdf => pdf::extract(path, bytes, &allowance.limits)?,
+        format => read_as(format, path, bytes, allowance)?,
     };
     with_text(document)
 }
@@ -63,13 +81,23 @@ pub fn extract(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, E
 /// As [`extract`], with no wall around any parser: for the worker, which is one.
 fn extract_here(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     limits.check_size(bytes.len() as u64)?;
-    with_text(read_as(detect(path, bytes)?, path, bytes, limits)?)
+    with_text(read_as(detect(path, bytes)?, path, bytes, &mut Allowance::of(limits))?)
 }
 
-fn read_as(format: Format, path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+fn read_as(
+    format: Format,
+    path: &Path,
+    bytes: &[u8],
+    allowance: &mut Allowance,
+) -> Result<Document, ExtractError> {
+    let limits = &allowance.limits;
     match format {
         Format::Text => Ok(plain::extract(decode::decode(bytes)?)),
         Format::Markdown => Ok(markdown::extract(decode::decode(bytes)?)),
+        Format::Rst => Ok(rst::extract(decode::decode(bytes)?)),
+        Format::Asciidoc => Ok(asciidoc::extract(decode::decode(bytes)?)),
+        Format::Org => Ok(org::extract(decode::decode(bytes)?)),
+        Format::Latex => Ok(latex::extract(&decode::decode(bytes)?.text)),
         Format::Html => Ok(html::extract(&decode::decode_html(bytes)?)),
         Format::Pdf => pdf::extract_here(bytes),
         Format::Docx => docx::extract(bytes, limits),
@@ -77,13 +105,28 @@ fn read_as(format: Format, path: &Path, bytes: &[u8], limits: &Limits) -> Result
         Format::Xlsx => xlsx::extract(bytes, limits),
         Format::Odt | Format::Odp | Format::Ods => odf::extract(bytes, format, limits),
         Format::Epub => epub::extract(bytes, limits),
+        Format::Rtf => Ok(rtf::extract(bytes)),
         Format::Csv => Ok(csv::extract(decode::decode(bytes)?)),
         Format::Notebook => notebook::extract(&decode::decode(bytes)?),
+        Format::Data => Ok(data::extract(decode::decode(bytes)?, detect::code_language(path))),
         Format::Code => Ok(code::extract(decode::decode(bytes)?, detect::code_language(path))),
+        Format::Subtitles => Ok(subtitles::extract(&decode::decode(bytes)?.text)),
+        Format::Mail => allowance.inside(|allowance| mail::extract(bytes, allowance)),
+        Format::Mailbox => allowance.inside(|allowance| mailbox::extract(bytes, allowance)),
+        Format::Zip => allowance.inside(|allowance| archive::zip(bytes, allowance)),
+        Format::Tar => allowance.inside(|allowance| archive::tar(bytes, allowance)),
+        Format::Gzip => allowance.inside(|allowance| archive::gzip(path, bytes, allowance)),
     }
 }
 
 fn with_text(document: Document) -> Result<Document, ExtractError> {
     debug_assert_eq!(document.check(), Ok(()));
-    if document.blocks.is_empty() { Err(ExtractError::skipped("no text in it")) } else { Ok(document) }
+    if document.blocks.is_empty() { Err(no_text(&document)) } else { Ok(document) }
+}
+
+fn no_text(document: &Document) -> ExtractError {
+    match document.warnings.as_slice() {
+        [] => ExtractError::skipped("no text in it"),
+        [first, ..] => ExtractError::skipped(format!("no text in it ({first})")),
+    }
 }

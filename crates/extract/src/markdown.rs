@@ -9,27 +9,30 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use crate::Format;
 use crate::decode::Decoded;
-use crate::document::{BlockKind, Document, Spans, clean_title};
+use crate::document::{About, BlockKind, Document, Spans};
 use crate::html_tokens::{Dialect, Token, tokens};
 
 /// More container markers than this at the start of one line are no document but an attack on the parser.
 const MAX_NESTING: usize = 200;
 
 pub(crate) fn extract(decoded: Decoded) -> Document {
-    let Decoded { text, same_as_file } = decoded;
-    if nests_too_deep(&text) {
-        return crate::plain::extract(Decoded { text, same_as_file });
+    if nests_too_deep(&decoded.text) {
+        return crate::plain::extract(decoded);
     }
+    let text = &decoded.text;
     // A byte-order mark would hide front matter and the first heading; offsets count from the file's start all the same.
     let skip = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut reader = Reader::new(&text);
+    let mut reader = Reader::new(text);
     for (event, span) in Parser::new_ext(&text[skip..], options()).into_offset_iter() {
         reader.event(event, span.start + skip..span.end + skip);
     }
     reader.close(text.len());
-    let title = clean_title(reader.front_title.take().or(reader.first_heading.take()));
+    let front = std::mem::take(&mut reader.front);
+    let title = front.title.or(reader.first_heading.take());
     let blocks = reader.spans.into_blocks();
-    Document { format: Format::Markdown, title, blocks, pages: Vec::new(), same_as_file, text }
+    let mut document = Document::in_place(decoded, Format::Markdown, title, blocks);
+    document.about = front.about;
+    document
 }
 
 fn options() -> Options {
@@ -53,7 +56,7 @@ struct Reader<'a> {
     inner: Option<Range<usize>>,
     /// Inside a table, whose cells are not looked at.
     in_table: bool,
-    front_title: Option<String>,
+    front: FrontMatter,
     first_heading: Option<String>,
 }
 
@@ -66,7 +69,7 @@ impl<'a> Reader<'a> {
             containers: Vec::new(),
             inner: None,
             in_table: false,
-            front_title: None,
+            front: FrontMatter::default(),
             first_heading: None,
         }
     }
@@ -127,7 +130,7 @@ impl<'a> Reader<'a> {
             }
             TagEnd::MetadataBlock(_) => {
                 let lines = self.inner.take().unwrap_or(span);
-                self.front_title = self.text.get(lines.clone()).and_then(front_matter_title);
+                self.front = self.text.get(lines.clone()).map(front_matter).unwrap_or_default();
                 self.spans.push(lines, BlockKind::Code { language: Some("yaml".into()) });
             }
             TagEnd::Table => self.in_table = false,
@@ -182,14 +185,42 @@ fn fence_language(block: &str) -> Option<String> {
     (!word.is_empty() && word.len() <= 30).then(|| word.to_ascii_lowercase())
 }
 
-/// `title: …` (YAML) or `title = …` (TOML) in front matter.
-fn front_matter_title(front: &str) -> Option<String> {
-    front.lines().find_map(|line| {
-        let rest = line.strip_prefix("title")?.trim_start();
-        let value = rest.strip_prefix([':', '='])?.trim();
-        let value = value.trim_matches(|c| c == '"' || c == '\'');
-        (!value.is_empty()).then(|| value.to_owned())
-    })
+/// What front matter says, where it is one line: `title: …` (YAML), `title = …` (TOML), and a list of authors below their key.
+#[derive(Default)]
+struct FrontMatter {
+    title: Option<String>,
+    about: About,
+}
+
+fn front_matter(front: &str) -> FrontMatter {
+    let mut found = FrontMatter::default();
+    let unquoted = |value: &str| value.trim().trim_matches(|c| c == '"' || c == '\'').trim().to_owned();
+    let mut in_authors = false;
+    for line in front.lines() {
+        if let (true, Some(item)) = (in_authors, line.trim_start().strip_prefix("- ")) {
+            found.about.add_author(&unquoted(item.trim_start().strip_prefix("name:").unwrap_or(item)));
+            continue;
+        }
+        let Some((key, value)) = line.split_once([':', '=']) else { continue };
+        let value = unquoted(value);
+        let value = (!value.is_empty()).then_some(value);
+        in_authors = false;
+        match key.trim_end() {
+            "title" => found.title = value,
+            "author" | "authors" | "by" => match value {
+                Some(list) => list
+                    .trim_matches(['[', ']'])
+                    .split([',', ';'])
+                    .for_each(|name| found.about.add_author(&unquoted(name))),
+                None => in_authors = true,
+            },
+            "date" | "created" | "published" => found.about.created = value,
+            "updated" | "modified" | "lastmod" | "last_modified" => found.about.modified = value,
+            "lang" | "language" | "locale" => found.about.language = value,
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Heading words without emphasis marks, backticks and link targets.

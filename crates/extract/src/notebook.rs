@@ -61,7 +61,7 @@ pub(crate) fn extract(decoded: &Decoded) -> Result<Document, ExtractError> {
         if cell.cell_type == "markdown" {
             let part = markdown::extract(Decoded { text: source, same_as_file: false });
             title = title.or(part.title.clone());
-            writer.append(&part);
+            writer.append(&part, 0);
             continue;
         }
         let language = if cell.cell_type == "code" { language.clone() } else { None };
@@ -80,7 +80,12 @@ pub(crate) fn extract(decoded: &Decoded) -> Result<Document, ExtractError> {
             }
         }
     }
-    Ok(writer.finish(Format::Notebook, title))
+    let mut document = writer.finish(Format::Notebook, title);
+    let authors = notebook.metadata.get("authors").and_then(serde_json::Value::as_array);
+    for author in authors.into_iter().flatten() {
+        document.about.add_author(author.get("name").and_then(serde_json::Value::as_str).unwrap_or_default());
+    }
+    Ok(document)
 }
 
 impl Text {

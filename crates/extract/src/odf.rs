@@ -7,7 +7,7 @@ use crate::container::Container;
 use crate::document::{BlockKind, Document, Writer};
 use crate::html_tokens::Tag;
 use crate::table::{Table, write_sheet};
-use crate::xml::{Node, attribute, text_of_first, walk};
+use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
 
 /// Elements whose text is not part of the document as it reads now.
@@ -31,7 +31,8 @@ pub(crate) fn extract(bytes: &[u8], format: Format, limits: &Limits) -> Result<D
     let writer =
         if format == Format::Ods { sheets(&content) } else { Text::read(&content, format == Format::Odp) };
     let first_heading = writer.first_heading().filter(|_| format != Format::Ods);
-    Ok(writer.finish(format, text_of_first(&meta, "title").or(first_heading)))
+    let (title, about) = about(&meta);
+    Ok(Document { about, ..writer.finish(format, title.or(first_heading)) })
 }
 
 /// Appends what an element inside a paragraph stands for.
@@ -57,7 +58,12 @@ struct Text {
     n_lists: usize,
     is_item_start: bool,
     tables: Vec<Table>,
+    in_header_rows: bool,
     is_title: bool,
+    /// Notes so far; those met in the open paragraph, which they follow; and whether one is being read.
+    n_notes: usize,
+    notes: Vec<String>,
+    in_note: bool,
 }
 
 impl Text {
@@ -83,8 +89,12 @@ impl Text {
             }
             Node::Text(_) => {}
         });
+        text.in_note = false;
         while !text.open.is_empty() {
             text.end_paragraph();
+        }
+        for note in std::mem::take(&mut text.notes) {
+            text.writer.push(&note, BlockKind::Paragraph);
         }
         text.writer
     }
@@ -108,7 +118,19 @@ impl Text {
             "list-item" => self.is_item_start = true,
             "frame" => self.is_title = attribute(tag, "class").is_some_and(|class| class == "title"),
             "table" => self.tables.push(Table::default()),
-            "table-row" if self.tables.len() == 1 => self.tables[0].begin_row(),
+            "table-header-rows" => self.in_header_rows = true,
+            "table-row" if self.tables.len() == 1 => {
+                self.tables[0].begin_row();
+                if self.in_header_rows {
+                    self.tables[0].mark_header();
+                }
+            }
+            "note" if !self.in_note => {
+                self.n_notes += 1;
+                let mark = format!("[^{}]", self.n_notes);
+                self.open.last_mut().into_iter().for_each(|(text, _)| text.push_str(&mark));
+                self.in_note = true;
+            }
             "table-cell" if self.tables.len() == 1 => self.tables[0].begin_cell(false),
             _ => {
                 if let Some((text, _)) = self.open.last_mut() {
@@ -130,6 +152,8 @@ impl Text {
             "p" | "h" => self.end_paragraph(),
             "list" => self.n_lists = self.n_lists.saturating_sub(1),
             "frame" => self.is_title = false,
+            "note" => self.in_note = false,
+            "table-header-rows" => self.in_header_rows = false,
             "table" => {
                 let Some(mut table) = self.tables.pop() else { return };
                 if !self.tables.is_empty() {
@@ -148,6 +172,18 @@ impl Text {
     fn end_paragraph(&mut self) {
         let Some((text, level)) = self.open.pop() else { return };
         let text = text.trim();
+        if self.in_note {
+            self.notes.push(format!("[^{}] {text}", self.n_notes));
+            return;
+        }
+        self.write_paragraph(text, level);
+        if self.open.is_empty() && self.tables.is_empty() {
+            let notes = std::mem::take(&mut self.notes);
+            notes.iter().for_each(|note| self.writer.push(note, BlockKind::Paragraph));
+        }
+    }
+
+    fn write_paragraph(&mut self, text: &str, level: Option<u8>) {
         if text.is_empty() {
             return;
         }

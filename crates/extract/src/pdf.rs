@@ -4,6 +4,7 @@
 //! behind, burning a core until the process ends, and a panic prints its message. There is no memory cap. The
 //! worker is what a program should use; the thread is for tests and small tools.
 
+mod columns;
 mod layout;
 mod reader;
 mod structure;

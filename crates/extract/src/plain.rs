@@ -7,16 +7,16 @@ use std::ops::Range;
 
 use crate::Format;
 use crate::decode::Decoded;
-use crate::document::{BlockKind, Document, Spans, clean_title};
+use crate::document::{BlockKind, Document, Spans};
 
 pub(crate) fn extract(decoded: Decoded) -> Document {
-    let Decoded { text, same_as_file } = decoded;
-    let mut spans = Spans::new(&text);
+    let text = &decoded.text;
+    let mut spans = Spans::new(text);
     let mut underlines: Vec<char> = Vec::new();
     let mut title = None;
-    for paragraph in paragraphs(&text) {
+    for paragraph in paragraphs(text) {
         let mut body = paragraph.start;
-        if let Some(heading) = underlined(&text, &paragraph) {
+        if let Some(heading) = underlined(text, &paragraph) {
             let rank = underlines.iter().position(|c| *c == heading.mark).unwrap_or_else(|| {
                 underlines.push(heading.mark);
                 underlines.len() - 1
@@ -30,14 +30,7 @@ pub(crate) fn extract(decoded: Decoded) -> Document {
         spans.push(body..paragraph.end, BlockKind::Paragraph);
     }
     let blocks = spans.into_blocks();
-    Document {
-        format: Format::Text,
-        title: clean_title(title),
-        blocks,
-        pages: Vec::new(),
-        same_as_file,
-        text,
-    }
+    Document::in_place(decoded, Format::Text, title, blocks)
 }
 
 /// Runs of lines that are not blank, as byte ranges. A form feed parts paragraphs too.
@@ -100,7 +93,7 @@ fn underlined(text: &str, paragraph: &Range<usize>) -> Option<Underlined> {
 }
 
 /// The character of a line made of three or more of one punctuation mark.
-fn rule_mark(line: &str) -> Option<char> {
+pub(crate) fn rule_mark(line: &str) -> Option<char> {
     let line = line.trim();
     let mark = line.chars().next().filter(|c| "=-~^*#+\"'`:._".contains(*c))?;
     (line.len() >= 3 && line.chars().all(|c| c == mark)).then_some(mark)

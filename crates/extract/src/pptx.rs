@@ -4,7 +4,7 @@
 use crate::container::Container;
 use crate::document::{BlockKind, Document, Writer};
 use crate::table::Table;
-use crate::xml::{Node, attribute, text_of_first, walk};
+use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
 
 pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
@@ -24,7 +24,8 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, Extract
         });
     }
     let first_heading = writer.first_heading();
-    Ok(writer.finish(Format::Pptx, text_of_first(&core, "title").or(first_heading)))
+    let (title, about) = about(&core);
+    Ok(Document { about, ..writer.finish(Format::Pptx, title.or(first_heading)) })
 }
 
 /// Slides in the order they are shown.

@@ -8,7 +8,7 @@ use crate::document::{BlockKind, Document, Writer};
 use crate::html_tokens::Tag;
 use crate::pptx::related;
 use crate::table::write_sheet;
-use crate::xml::{Node, attribute, text_of_first, walk};
+use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
 
 /// Cells kept of one sheet.
@@ -43,7 +43,8 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, Extract
             }
         });
     }
-    Ok(writer.finish(Format::Xlsx, text_of_first(&core, "title")))
+    let (title, about) = about(&core);
+    Ok(Document { about, ..writer.finish(Format::Xlsx, title) })
 }
 
 fn shared_strings(xml: &str) -> Vec<String> {

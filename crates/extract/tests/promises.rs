@@ -6,8 +6,10 @@ use docent_extract::{BlockKind, Document, Limits, extract};
 use proptest::prelude::*;
 
 /// A name for each reader of text.
-const NAMES: &[&str] =
-    &["a.txt", "a.md", "a.html", "a.rs", "a.py", "a.json", "a.csv", "a", "a.ipynb", "a.xhtml"];
+const NAMES: &[&str] = &[
+    "a.txt", "a.md", "a.html", "a.rs", "a.py", "a.json", "a.csv", "a", "a.ipynb", "a.xhtml", "a.rst",
+    "a.adoc", "a.org", "a.tex", "a.yaml", "a.toml", "a.srt", "a.vtt", "a.eml", "a.mbox",
+];
 
 fn read_all(bytes: &[u8]) {
     for name in NAMES {
@@ -24,6 +26,45 @@ fn read(name: &str, text: &str) -> Document {
     assert_eq!(document.check(), Ok(()));
     document
 }
+
+/// What rich text is made of.
+const RICH_TEXT: &[&str] = &[
+    "{",
+    "}",
+    "\\par ",
+    "\\pard ",
+    "\\cell ",
+    "\\row ",
+    "\\intbl ",
+    "\\footnote ",
+    "\\listtext ",
+    "\\*",
+    "\\info",
+    "\\title ",
+    "\\u55357 ",
+    "\\u56832?",
+    "\\uc3 ",
+    "\\'e9",
+    "\\'",
+    "\\bin5 ",
+    "\\f1 ",
+    "\\fonttbl",
+    "\\fcharset128 ",
+    "\\stylesheet",
+    "\\s1 ",
+    "heading 1;",
+    "\\v ",
+    "\\line ",
+    "word ",
+    "é",
+    "\\",
+    "\\outlinelevel2 ",
+    "\\pict ",
+    "\n",
+    "\\~",
+    "\\emdash ",
+    "\\ansicpg932 ",
+];
 
 /// Strings made of what the readers look for, so that their corners are met.
 fn markup() -> impl Strategy<Value = String> {
@@ -106,6 +147,45 @@ fn markup() -> impl Strategy<Value = String> {
         "<main>",
         "\u{2028}",
         "\u{85}",
+        "====\n",
+        "----\n",
+        "::\n",
+        ".. code-block:: c\n",
+        ".. note:: ",
+        ".. ",
+        ":a: b\n",
+        "==  ==\n",
+        "+---+\n",
+        "* ",
+        "|===\n",
+        "[source,c]\n",
+        "#+begin_src c\n",
+        "#+end_src\n",
+        ":END:\n",
+        "\\section{",
+        "\\begin{itemize}",
+        "\\item ",
+        "\\end{itemize}",
+        "\\begin{tabular}{l}",
+        "\\'",
+        "\\verb|",
+        "}",
+        "$",
+        "&",
+        "%",
+        "]",
+        "a: |\n",
+        "\"a\": ",
+        "[a.b]\n",
+        "00:00:01,000 --> 00:00:02,000\n",
+        "WEBVTT\n",
+        "From: a@b\n",
+        "Subject: =?utf-8?q?=C3?=\n",
+        "From a 1:1\n",
+        "Content-Type: multipart/mixed; boundary=b\n",
+        "--b\n",
+        "Content-Transfer-Encoding: quoted-printable\n",
+        "=C3",
     ]);
     prop::collection::vec(parts, 0..60).prop_map(|parts| parts.concat())
 }
@@ -129,13 +209,19 @@ proptest! {
     }
 
     #[test]
+    fn spans_are_spans_in_any_rich_text(words in prop::collection::vec(prop::sample::select(RICH_TEXT.to_vec()), 0..60)) {
+        let text = format!("{{\\rtf1{}", words.concat());
+        read_all(text.as_bytes());
+    }
+
+    #[test]
     fn any_bytes_behind_a_known_beginning_are_read_or_refused(
-        magic in prop::sample::select(vec![&b"PK\x03\x04"[..], b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"{\"cells\":[", b"<!DOCTYPE html>", b"\x1b$B"]),
+        magic in prop::sample::select(vec![&b"PK\x03\x04"[..], b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"{\"cells\":[", b"<!DOCTYPE html>", b"\x1b$B", b"{\\rtf1", b"{\\rtf1{\\fonttbl{\\f0\\fcharset128 x;}}\\f0 ", b"\x1f\x8b\x08", b"From: a@b\nDate: x\nMessage-ID: <x>\n"]),
         bytes in prop::collection::vec(any::<u8>(), 0..400),
     ) {
         let all = [magic, &bytes[..]].concat();
         read_all(&all);
-        for name in ["a.docx", "a.xlsx", "a.pptx", "a.odt", "a.epub"] {
+        for name in ["a.docx", "a.xlsx", "a.pptx", "a.odt", "a.epub", "a.zip", "a.tar", "a.tgz", "a.rtf"] {
             let _ = extract(Path::new(name), &all, &Limits::default());
         }
     }

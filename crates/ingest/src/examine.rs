@@ -80,7 +80,7 @@ impl Examiner<'_> {
         }
         let hash = *blake3::hash(bytes).as_bytes();
         if let Some(known) = &candidate.known {
-            let again = self.options.retry_failed && matches!(known.fate, Fate::Failed(_));
+            let again = self.options.retry_failed && known.fate != Fate::Indexed;
             if known.hash == Some(hash) && !again {
                 return What::Same;
             }

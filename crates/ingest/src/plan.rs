@@ -181,7 +181,7 @@ fn sort_file(
         summary.skipped += 1;
         return;
     }
-    let retry = |record: &FileRecord| options.retry_failed && matches!(record.fate, Fate::Failed(_));
+    let retry = |record: &FileRecord| options.retry_failed && record.fate != Fate::Indexed;
     match known {
         Some(record) if record.stat == stat && record.hash.is_some() && !retry(&record) => {
             count(&record.fate, summary)

@@ -23,7 +23,7 @@ pub struct IngestOptions {
     pub ignore: Vec<String>,
     /// Files and folders that are never read: docent's own.
     pub exclude: Vec<PathBuf>,
-    /// Read files that failed before once more, even if they have not changed.
+    /// Read files that failed or were skipped before once more, even if they have not changed.
     pub retry_failed: bool,
     /// Sizes of passages.
     pub chunks: ChunkOptions,

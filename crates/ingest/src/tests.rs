@@ -332,6 +332,17 @@ fn a_file_that_failed_is_tried_again_when_asked_for() {
 }
 
 #[test]
+fn a_file_that_was_skipped_is_tried_again_when_asked_for() {
+    // A later version may read what this one does not.
+    let mut fixture = Fixture::new(&[("a.txt", "\u{0}\u{1}\u{2}"), ("b.txt", "Text.")]);
+    assert_eq!(fixture.ingest().summary.skipped, 1);
+    assert_eq!(fixture.ingest().read.len(), 0);
+    fixture.options.retry_failed = true;
+    let done = fixture.ingest();
+    assert_eq!((done.read.len(), done.summary.skipped), (1, 1));
+}
+
+#[test]
 fn an_unreadable_file_fails_and_is_tried_again_without_being_changed() {
     let fixture = Fixture::new(&[("a.txt", "One."), ("b.txt", "Two.")]);
     let locked = |path: &Path, max: u64| {

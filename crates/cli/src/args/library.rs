@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::parse::parse_seconds;
+use super::parse::{parse_seconds, parse_size};
 use super::{IngestArgs, Mode, NarrowArgs, RerankArgs};
 
 #[derive(Debug, Args)]
@@ -78,9 +78,9 @@ Examples:
   docent update
   docent update --embedding all-minilm-l6-v2     another embedding model: everything is embedded again
   docent update --rerank                         the best candidates of every search are read again by a model
-  docent update --retry-failed                   after a password was taken off, a scan was repaired, ...")]
+  docent update --retry-failed                   after a password was taken off, docent learnt a format, ...")]
 pub struct UpdateArgs {
-    /// Read files that failed before once more, even if they have not changed.
+    /// Read files that failed or were skipped before once more, even if they have not changed.
     #[arg(long)]
     pub retry_failed: bool,
     /// The collection's embedding model from now on, by its name in `docent models list`; with another than before everything is
@@ -147,6 +147,30 @@ pub struct ShowArgs {
     /// A document's path, with `:LINE` or `:FIRST-LAST` for some lines of it.
     #[arg(value_name = "DOC[:LINES]")]
     pub document: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docent extract report.pdf                      what it says about itself, and a line for each block
+  docent extract --markdown talk.pptx > talk.md
+  docent extract --json mails.mbox | jq -r '.blocks[] | select(.kind == \"heading\")'
+  docent extract --json *.pdf | jq -r 'select(.outcome != \"text\") | .path + \": \" + .reason'
+
+Exit codes: 0 every file gave text, 1 some have none (the reason is told), 2 some failed.")]
+pub struct ExtractArgs {
+    /// Files, indexed or not.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the documents as Markdown.
+    #[arg(long)]
+    pub markdown: bool,
+    /// Print one JSON object a line, one for each file.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Files larger than this are not read.
+    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = parse_size)]
+    pub max_size: u64,
 }
 
 #[derive(Debug, Args)]

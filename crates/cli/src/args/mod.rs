@@ -115,6 +115,8 @@ pub enum Command {
     Rm(RmArgs),
     /// Print a document as docent reads it, whole or some lines of it.
     Show(ShowArgs),
+    /// Show what docent understands of files: text, structure, what they say about themselves. Nothing is indexed.
+    Extract(ExtractArgs),
     /// Say what is indexed, what was skipped or failed and why, and what takes how much space.
     Status(StatusArgs),
     /// List, pull, inspect and remove models.

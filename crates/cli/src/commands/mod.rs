@@ -10,6 +10,7 @@ pub mod config;
 pub mod debug;
 pub mod doctor;
 pub mod eval;
+pub mod extract;
 pub mod history;
 pub mod ingest;
 pub mod inspect;

@@ -39,7 +39,7 @@ pub const KEYS: &[Key] = &[
     key("mode", FINDING, ""),
     key("limit", FINDING, ""),
     key("context", FINDING, ""),
-    key("max-size", READING, ""),
+    key("max-size", &["add", "update", "watch", "ask", "pack", "search", "warm", "extract"], ""),
     key("hidden", READING, ""),
     key("no-ignore", READING, ""),
     key("ignore", READING, "nothing more"),

@@ -1,7 +1,7 @@
 //! Takes the tokens of a page and makes blocks of them.
 
 use super::{Page, Piece};
-use crate::document::BlockKind;
+use crate::document::{About, BlockKind, clean_title};
 use crate::html_tokens::Tag;
 use crate::table::Table;
 
@@ -109,6 +109,7 @@ pub(super) struct Sink {
     /// The title, while it is being read.
     in_title: bool,
     title: Option<String>,
+    about: About,
     first_heading: Option<String>,
     heading: Option<u8>,
     n_pre: usize,
@@ -135,6 +136,7 @@ impl Sink {
             text: String::new(),
             in_title: false,
             title: None,
+            about: About::default(),
             first_heading: None,
             heading: None,
             n_pre: 0,
@@ -155,7 +157,7 @@ impl Sink {
         while !self.tables.is_empty() {
             self.end_table();
         }
-        Page { title: self.title, first_heading: self.first_heading, blocks: self.blocks }
+        Page { title: self.title, about: self.about, first_heading: self.first_heading, blocks: self.blocks }
     }
 
     pub(super) fn start(&mut self, tag: &Tag<'_>) {
@@ -175,6 +177,11 @@ impl Sink {
         }
         match name {
             "title" => self.in_title = self.title.is_none(),
+            "meta" => self.note_meta(tag),
+            "html" if self.about.language.is_none() => {
+                let language = tag.attribute("lang").or_else(|| tag.attribute("xml:lang"));
+                self.about.language = clean_title(language);
+            }
             "br" if self.n_pre > 0 => self.text.push('\n'),
             "br" => self.line_break(),
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
@@ -346,6 +353,27 @@ impl Sink {
                 self.main_by_role.pop();
                 self.n_main = self.n_main.saturating_sub(1);
             }
+        }
+    }
+
+    /// Author and dates, under the names that generators of pages give them.
+    fn note_meta(&mut self, tag: &Tag<'_>) {
+        let name = tag.attribute("name").or_else(|| tag.attribute("property")).unwrap_or_default();
+        let Some(value) = clean_title(tag.attribute("content")) else { return };
+        match name.to_ascii_lowercase().as_str() {
+            "author" | "dc.creator" | "dcterms.creator" | "citation_author" => self.about.add_author(&value),
+            "date"
+            | "dc.date"
+            | "dcterms.created"
+            | "article:published_time"
+            | "citation_publication_date" => {
+                let _ = self.about.created.get_or_insert(value);
+            }
+            "last-modified" | "dcterms.modified" | "article:modified_time" => {
+                self.about.modified = Some(value)
+            }
+            "keywords" => self.about.fields.push(("keywords".to_owned(), value)),
+            _ => {}
         }
     }
 

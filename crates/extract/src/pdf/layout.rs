@@ -4,7 +4,7 @@
 //! 2. In drawing order, glyphs that follow each other on a baseline become segments; a gap wider than a seventh of the
 //!    type size is a space.
 //! 3. Segments of one baseline that nearly touch are joined, whatever order they were drawn in.
-//! 4. Two columns are found by an empty corridor with text on both sides; lines that cross it part the page into bands, which are
+//! 4. Columns are found by the empty corridors between them (`columns.rs`); lines that cross it part the page into bands, which are
 //!    read one after the other, the left column before the right. Columns may hold columns.
 //! 5. Elsewhere what stands on one baseline is one line: a table's row.
 //! 6. A line begins a paragraph when it is further from the line above than lines are, is set in another size, is
@@ -13,6 +13,8 @@
 //! Every step is a sort or a pass: n log n in the number of glyphs.
 
 use std::collections::HashSet;
+
+use super::columns::{median, split};
 
 /// A gap of this share of the type size is a space. Word spaces are 0.2-0.35 em in print, letter spacing and kerning stay under 0.1.
 const SPACE: f64 = 0.15;
@@ -24,12 +26,6 @@ const SAME_LINE: f64 = 0.3;
 /// Gaps up to this many ems stay within a segment when the file draws on without a jump, or joins segments.
 const WITHIN: f64 = 1.6;
 const JOINED: f64 = 0.9;
-
-/// Least width of the corridor between columns, in ems.
-const CORRIDOR: f64 = 0.8;
-
-/// How deep columns are looked for in columns.
-const MAX_DEPTH: usize = 4;
 
 /// How text runs on the page as it is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +103,14 @@ pub(super) struct Line {
     pub(super) begins: bool,
 }
 
+/// Text on one baseline without a wide gap in it. `start` and `end` lie along the line, `across` is where the line stands.
 #[derive(Debug, Clone)]
-struct Segment {
-    text: String,
-    start: f64,
-    end: f64,
-    across: f64,
-    size: f64,
+pub(super) struct Segment {
+    pub(super) text: String,
+    pub(super) start: f64,
+    pub(super) end: f64,
+    pub(super) across: f64,
+    pub(super) size: f64,
 }
 
 /// Lines of a page in reading order: the upright ones first.
@@ -215,7 +212,7 @@ fn accented(text: &str, letter: &str) -> Option<char> {
 }
 
 /// Segments sorted into baselines, each from left to right.
-fn baselines(mut segments: Vec<Segment>) -> Vec<Vec<Segment>> {
+pub(super) fn baselines(mut segments: Vec<Segment>) -> Vec<Vec<Segment>> {
     segments.sort_by(|a, b| a.across.total_cmp(&b.across));
     let mut rows: Vec<Vec<Segment>> = Vec::new();
     for segment in segments {
@@ -259,112 +256,6 @@ fn joined(segments: Vec<Segment>) -> Vec<Segment> {
         }
     }
     out
-}
-
-/// Parts segments into regions without columns, in reading order.
-fn split(segments: Vec<Segment>, depth: usize, regions: &mut Vec<Vec<Segment>>) {
-    if segments.is_empty() {
-        return;
-    }
-    let corridor = if depth < MAX_DEPTH { corridor(&segments) } else { None };
-    let Some(corridor) = corridor else {
-        regions.push(segments);
-        return;
-    };
-    // What crosses the corridor parts the page into bands.
-    let (crossing, mut sides): (Vec<_>, Vec<_>) =
-        segments.into_iter().partition(|s| s.start < corridor && s.end > corridor);
-    sides.sort_by(|a, b| a.across.total_cmp(&b.across));
-    let mut sides = sides.into_iter().peekable();
-    let mut crossing = baselines(crossing).into_iter().peekable();
-    loop {
-        let until = crossing.peek().and_then(|row| row.first()).map_or(f64::INFINITY, |s| s.across);
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        while let Some(segment) = sides.next_if(|s| s.across < until) {
-            if segment.end <= corridor { left.push(segment) } else { right.push(segment) }
-        }
-        split(left, depth + 1, regions);
-        split(right, depth + 1, regions);
-        // Crossing lines with nothing beside them are one region.
-        let mut band = Vec::new();
-        while let Some(row) = crossing.next_if(|row| sides.peek().is_none_or(|s| row[0].across <= s.across)) {
-            band.extend(row);
-        }
-        if !band.is_empty() {
-            regions.push(band);
-        }
-        if sides.peek().is_none() && crossing.peek().is_none() {
-            return;
-        }
-    }
-}
-
-/// Where an empty corridor parts two columns of text, if one does.
-fn corridor(segments: &[Segment]) -> Option<f64> {
-    let left = segments.iter().map(|s| s.start).fold(f64::INFINITY, f64::min);
-    let right = segments.iter().map(|s| s.end).fold(f64::NEG_INFINITY, f64::max);
-    let size = median(segments.iter().map(|s| s.size))?;
-    let width = right - left;
-    if segments.len() < 8 || !(width > 12.0 * size && width < 1e5) {
-        return None;
-    }
-    // How many segments cover each point of the width.
-    let n_bins = width.ceil() as usize + 1;
-    let mut covers = vec![0i32; n_bins + 1];
-    for segment in segments {
-        covers[((segment.start - left).floor().max(0.0) as usize).min(n_bins)] += 1;
-        covers[((segment.end - left).ceil().max(0.0) as usize).min(n_bins)] -= 1;
-    }
-    let mut n_open = 0;
-    let covers: Vec<i32> = covers
-        .iter()
-        .map(|c| {
-            n_open += c;
-            n_open
-        })
-        .collect();
-    let allowed = (segments.len() / 12) as i32;
-    let mut best: Option<(usize, f64)> = None;
-    let (mut begin, from, to) = (None, n_bins / 7, n_bins - n_bins / 7);
-    for (bin, &n_covering) in covers.iter().enumerate().take(to + 1).skip(from) {
-        let is_free = bin < to && n_covering <= allowed;
-        match (is_free, begin) {
-            (true, None) => begin = Some(bin),
-            (false, Some(first)) => {
-                let n_free = bin - first;
-                let middle = left + (first + n_free / 2) as f64;
-                if n_free as f64 >= CORRIDOR * size
-                    && best.is_none_or(|(n, _)| n_free > n)
-                    && parts_text(segments, middle, left, right)
-                {
-                    best = Some((n_free, middle));
-                }
-                begin = None;
-            }
-            _ => {}
-        }
-    }
-    best.map(|(_, middle)| middle)
-}
-
-/// Whether both sides of a corridor are columns of text: several lines that fill most of their column. A table's cells do not.
-fn parts_text(segments: &[Segment], corridor: f64, left: f64, right: f64) -> bool {
-    let fills = |side: &[&Segment], from: f64, to: f64| {
-        let near = side.iter().map(|s| s.start).fold(to, f64::min).max(from);
-        let far = side.iter().map(|s| s.end).fold(from, f64::max).min(to);
-        let share = median(side.iter().map(|s| (s.end - s.start) / (far - near).max(1.0)));
-        let n_chars = median(side.iter().map(|s| s.text.chars().count() as f64));
-        side.len() >= 4 && share.is_some_and(|share| share >= 0.55) && n_chars.is_some_and(|n| n >= 12.0)
-    };
-    let of_left: Vec<&Segment> = segments.iter().filter(|s| s.end <= corridor).collect();
-    let of_right: Vec<&Segment> = segments.iter().filter(|s| s.start >= corridor).collect();
-    fills(&of_left, left, corridor) && fills(&of_right, corridor, right)
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 fn add_region(region: Vec<Segment>, out: &mut Vec<Line>) {

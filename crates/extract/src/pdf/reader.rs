@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use hayro_interpret::font::{Glyph as Drawn, GlyphRun};
 use hayro_interpret::hayro_cmap::{BfString, WritingMode};
-use hayro_interpret::hayro_syntax::object::{Array, Dict, ObjectIdentifier, String as PdfString};
+use hayro_interpret::hayro_syntax::object::{Array, DateTime, Dict, ObjectIdentifier, String as PdfString};
 use hayro_interpret::hayro_syntax::page::Page;
 use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect};
@@ -22,6 +22,7 @@ use hayro_interpret::{
 
 use super::layout::{Direction, Glyph, Line, lines};
 use crate::ExtractError;
+use crate::document::{About, clean_title};
 
 /// Pages read of one file: past this, it is no document.
 const MAX_PAGES: usize = 20_000;
@@ -36,6 +37,7 @@ const MAX_OUTLINE_DEPTH: u8 = 9;
 /// What a file holds, page by page.
 pub(super) struct Raw {
     pub(super) title: Option<String>,
+    pub(super) about: About,
     /// The lines of each page in reading order; empty where there is no text.
     pub(super) pages: Vec<Vec<Line>>,
     pub(super) outline: Vec<Bookmark>,
@@ -65,7 +67,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw, ExtractError> {
     let title = pdf.metadata().title.as_deref().map(text_string).filter(|title| is_meant(title));
     let settings = InterpreterSettings::default();
     let cache = InterpreterCache::new();
-    let mut raw = Raw { title, pages: Vec::new(), outline: outline(&pdf), n_unreadable: 0 };
+    let mut raw =
+        Raw { title, about: about(&pdf), pages: Vec::new(), outline: outline(&pdf), n_unreadable: 0 };
     for page in pdf.pages().iter().take(MAX_PAGES) {
         let mut notes = Notes::new(page);
         let area = page.intersected_crop_box();
@@ -76,6 +79,34 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw, ExtractError> {
         raw.pages.push(lines(notes.glyphs));
     }
     Ok(raw)
+}
+
+/// Author and dates of the information dictionary (ISO 32000-1, 14.3.3) and the catalog's language (14.9.2).
+fn about(pdf: &Pdf) -> About {
+    let metadata = pdf.metadata();
+    let mut about = About::default();
+    about.add_author(&metadata.author.as_deref().map(text_string).unwrap_or_default());
+    about.created = metadata.creation_date.as_ref().map(date);
+    about.modified = metadata.modification_date.as_ref().map(date);
+    let xref = pdf.xref();
+    let language = xref.get::<Dict<'_>>(xref.root_id()).and_then(|root| root.get::<PdfString<'_>>("Lang"));
+    about.language = clean_title(language.map(|tag| text_string(tag.as_bytes())));
+    for (name, value) in [("subject", &metadata.subject), ("keywords", &metadata.keywords)] {
+        let value = clean_title(value.as_deref().map(text_string));
+        about.fields.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    about
+}
+
+fn date(date: &DateTime) -> String {
+    let zone = match (date.utc_offset_hour, date.utc_offset_minute) {
+        (0, 0) => "Z".to_owned(),
+        (hours, minutes) => {
+            format!("{}{:02}:{:02}", if hours < 0 { '-' } else { '+' }, hours.unsigned_abs(), minutes)
+        }
+    };
+    let (day, time) = ((date.year, date.month, date.day), (date.hour, date.minute, date.second));
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}", day.0, day.1, day.2, time.0, time.1, time.2)
 }
 
 /// A device that notes glyphs and draws nothing.

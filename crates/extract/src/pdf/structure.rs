@@ -43,7 +43,18 @@ pub(super) fn document(raw: Raw) -> Result<Document, ExtractError> {
     if writer.is_empty() {
         return Err(no_text(n_pages, raw.n_unreadable));
     }
-    Ok(writer.finish(Format::Pdf, raw.title))
+    let warnings = unreadable(n_pages, raw.n_unreadable, writer.n_bytes());
+    Ok(Document { about: raw.about, warnings, ..writer.finish(Format::Pdf, raw.title) })
+}
+
+/// Tells when a good part of the glyphs stand for no known character.
+fn unreadable(n_pages: usize, n_unreadable: usize, n_bytes: usize) -> Vec<String> {
+    if n_unreadable * 20 < n_bytes {
+        return Vec::new();
+    }
+    vec![format!(
+        "{n_unreadable} characters on its {n_pages} pages cannot be read: their fonts do not tell which characters they are"
+    )]
 }
 
 fn no_text(n_pages: usize, n_unreadable: usize) -> ExtractError {
@@ -53,7 +64,7 @@ fn no_text(n_pages: usize, n_unreadable: usize) -> ExtractError {
     let pages = if n_pages == 1 { "1 page".to_owned() } else { format!("{n_pages} pages") };
     if n_unreadable > 0 {
         return ExtractError::skipped(format!(
-            "no text: its fonts do not tell which characters its {pages} show; text recognition (OCR) would be needed"
+            "no text: {pages} in fonts that do not tell which characters they show; text recognition (OCR) would be needed"
         ));
     }
     ExtractError::skipped(format!(
@@ -353,6 +364,7 @@ fn letters(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::About;
 
     /// Pages of lines at 10 points; a blank line begins a paragraph, `#` in front sets a line in 14.
     fn read(pages: &[&str], outline: Vec<Bookmark>) -> Document {
@@ -375,7 +387,13 @@ mod tests {
             }
             lines
         };
-        let raw = Raw { title: None, pages: pages.iter().map(page).collect(), outline, n_unreadable: 0 };
+        let raw = Raw {
+            title: None,
+            about: About::default(),
+            pages: pages.iter().map(page).collect(),
+            outline,
+            n_unreadable: 0,
+        };
         let document = document(raw).unwrap();
         assert_eq!(document.check(), Ok(()));
         document
@@ -444,13 +462,20 @@ mod tests {
 
     #[test]
     fn a_file_without_a_readable_page_is_broken_not_empty() {
-        let raw = Raw { title: None, pages: vec![], outline: vec![], n_unreadable: 0 };
+        let raw =
+            Raw { title: None, about: About::default(), pages: vec![], outline: vec![], n_unreadable: 0 };
         assert!(matches!(document(raw), Err(ExtractError::Failed { .. })));
     }
 
     #[test]
     fn no_text_is_told_with_the_page_count() {
-        let raw = Raw { title: None, pages: vec![Vec::new(); 12], outline: vec![], n_unreadable: 0 };
+        let raw = Raw {
+            title: None,
+            about: About::default(),
+            pages: vec![Vec::new(); 12],
+            outline: vec![],
+            n_unreadable: 0,
+        };
         assert_eq!(
             document(raw).unwrap_err().reason(),
             "no text: 12 pages of images only or empty; text recognition (OCR) would be needed"

@@ -1,6 +1,6 @@
 //! What passages promise, on hand-made and on random documents.
 
-use docent_extract::{Block, Format};
+use docent_extract::{About, Block, Format};
 use proptest::prelude::*;
 
 use super::*;
@@ -22,7 +22,16 @@ fn document(parts: &[(BlockKind, &str)]) -> Document {
         text.push_str(words);
         blocks.push(Block { span: start..text.len(), kind: kind.clone() });
     }
-    Document { text, format: Format::Markdown, title: None, blocks, pages: Vec::new(), same_as_file: true }
+    Document {
+        text,
+        format: Format::Markdown,
+        title: None,
+        blocks,
+        pages: Vec::new(),
+        same_as_file: true,
+        about: About::default(),
+        warnings: Vec::new(),
+    }
 }
 
 const P: BlockKind = BlockKind::Paragraph;

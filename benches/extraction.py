@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""How fast docent reads files of each format, beside poppler's pdftotext and Microsoft's markitdown.
+
+    benches/extraction.py FOLDER... [--docent target/release/docent] [--markitdown PYTHON] [--reps 3] [--limit 40] [--processes 2]
+
+Files are grouped by extension. Every program reads the files of a group in `--processes` processes at the same time, each with its share of
+them (docent and markitdown one process a share, pdftotext one a file, as it takes one); results go nowhere. Printed are the medians
+of `--reps` rounds, in which the programs take turns: MB/s of the files as they are, files/s, and how many times as long the
+peer takes. PYTHON is an interpreter that has markitdown (pip install 'markitdown[pdf,docx,pptx,xlsx]'). Starting counts, for each; what
+starting alone takes is told first, so that few files are not mistaken for slow ones.
+"""
+
+import argparse
+import collections
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+MARKITDOWN = """
+import sys, warnings, logging
+warnings.simplefilter("ignore"); logging.disable(logging.CRITICAL)
+from markitdown import MarkItDown
+reader = MarkItDown(); n = 0
+for name in sys.argv[1:]:
+    try:
+        n += bool(reader.convert(name).text_content.strip())
+    except Exception:
+        pass
+print(n)
+"""
+
+
+def timed(commands):
+    """Seconds until all have ended, run side by side, and what they print."""
+    begin = time.monotonic()
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace") for command in commands]
+    outs = [process.communicate()[0] for process in running]
+    return time.monotonic() - begin, outs
+
+
+def shares(files, n):
+    return [share for share in (files[i::n] for i in range(n)) if share]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=pathlib.Path)
+    parser.add_argument("--docent", default="target/release/docent")
+    parser.add_argument("--markitdown", metavar="PYTHON")
+    parser.add_argument("--reps", type=int, default=3)
+    parser.add_argument("--limit", type=int, default=40, help="files of each format")
+    parser.add_argument("--processes", type=int, default=2)
+    args = parser.parse_args()
+    groups = collections.defaultdict(list)
+    for folder in args.folders:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not file.is_symlink() and file.suffix:
+                groups[file.suffix[1:].lower()].append(str(file))
+    programs = {"docent": lambda files: [[args.docent, "extract", "--json", *share] for share in shares(files, args.processes)]}
+    programs["pdftotext"] = lambda files: [
+        ["sh", "-c", 'for f; do pdftotext -q "$f" -; done', "sh", *share] for share in shares(files, args.processes)]
+    if args.markitdown:
+        programs["markitdown"] = lambda files: [[args.markitdown, "-c", MARKITDOWN, *share] for share in shares(files, args.processes)]
+    for name, nothing in (("docent", [args.docent, "--version"]), ("markitdown", [args.markitdown, "-c", MARKITDOWN])):
+        if nothing[0]:
+            took = statistics.median(timed([nothing] * args.processes)[0] for _ in range(args.reps))
+            print(f"{name} takes {took:.2f} s to start", flush=True)
+    print(f"{'format':8} {'files':>5} {'MB':>7}  {'program':10} {'MB/s':>8} {'files/s':>8} {'takes':>10}")
+    for extension, files in sorted(groups.items()):
+        files = files[: args.limit]
+        megabytes = sum(pathlib.Path(file).stat().st_size for file in files) / 1e6
+        names = [name for name in programs if name != "pdftotext" or extension == "pdf"]
+        seconds = {name: [] for name in names}
+        n_read = {}
+        for _ in range(args.reps):
+            for name in names:
+                took, outs = timed(programs[name](files))
+                seconds[name].append(took)
+                if name == "docent":
+                    n_read[name] = sum(line.count('"outcome":"text"') for out in outs for line in out.splitlines())
+                elif name == "markitdown":
+                    n_read[name] = sum(int(out or 0) for out in outs)
+        medians = {name: statistics.median(took) for name, took in seconds.items()}
+        for name in names:
+            speed = f"{medians[name] / medians['docent']:9.1f}x" if name != "docent" else ""
+            read = f" ({n_read[name]} with text)" if name in n_read else ""
+            print(f"{extension:8} {len(files):5} {megabytes:7.1f}  {name:10} {megabytes / medians[name]:8.1f} {len(files) / medians[name]:8.1f} {speed}{read}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
