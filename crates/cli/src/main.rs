@@ -50,7 +50,7 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Ask(args) => {
             let mut context = Context::new(common, Some(&args.evidence.ingest))?;
-            context.library.keep_history(args.history.0.filter(|_| !args.no_history));
+            context.library.keep_history(args.history.days());
             commands::ask::run(&context, &args)
         }
         Command::Pack(args) => {
@@ -86,7 +86,14 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Show(args) => commands::library::show(&Context::new(common, None)?, &args),
         Command::Status(args) => commands::status::run(&Context::new(common, None)?, &args),
         Command::Models(command) => commands::models::run(&Context::new(common, None)?, command),
-        Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
+        Command::Chat(args) => {
+            let mut context = Context::new(common, Some(&args.evidence.ingest))?;
+            context.library.keep_history(args.history.days());
+            match args.list || args.is_about_documents() {
+                true => commands::converse::run(&context, &args),
+                false => commands::chat::run(&context, &args),
+            }
+        }
         Command::Warm(args) => commands::warm::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Cache(command) => commands::cache::run(&Context::new(common, None)?, command),
         Command::Doctor(args) => commands::doctor::run(&Context::new(common, None)?, &args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cite::Kind;
+use crate::found::Held;
 
 /// Whether the documents held the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct Answer {
     pub id: Option<String>,
     /// Whether the documents held it.
     pub status: Status,
+    /// How likely they hold it, and what that was taken from; none where that was not looked at.
+    #[serde(default)]
+    pub held: Option<Held>,
     /// The model's text, without its reasoning.
     pub answer: String,
     /// Where each supported sentence comes from.

@@ -133,6 +133,13 @@ pub enum AskEvent {
     Thinking(String),
     /// A piece of the answer.
     Answer(String),
+    /// A question that follows another was searched for in these words.
+    Searched(String),
+    /// A conversation no longer fits the model's context: so many turns are not before it any more.
+    BegunAnew {
+        /// Turns.
+        n_turns: usize,
+    },
     /// The answer could not be written down in the history, and why.
     NotWrittenDown(String),
 }
@@ -245,6 +252,7 @@ pub(crate) fn not_found(model: &ChosenModel, hits: &[Hit]) -> Answer {
     Answer {
         id: None,
         status: Status::NotFound,
+        held: None,
         answer: "This is not in your documents.".to_owned(),
         citations: Vec::new(),
         unsupported: Vec::new(),

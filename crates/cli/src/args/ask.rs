@@ -75,6 +75,24 @@ impl std::str::FromStr for HistoryDays {
     }
 }
 
+/// Whether questions and answers are written down.
+#[derive(Debug, Args)]
+pub struct HistoryArg {
+    /// Do not write the question and its answer down.
+    #[arg(long)]
+    pub no_history: bool,
+    /// For how many days questions and answers are kept in the history, or `off`.
+    #[arg(long, value_name = "DAYS", env = "DOCENT_HISTORY", default_value = "90")]
+    pub history: HistoryDays,
+}
+
+impl HistoryArg {
+    /// For how many days; none: not at all.
+    pub fn days(&self) -> Option<u32> {
+        self.history.0.filter(|_| !self.no_history)
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -103,12 +121,8 @@ pub struct AskArgs {
     /// Make the answer ID of the history again (`last`: the newest); what is no longer as it was is named.
     #[arg(long, value_name = "ID", conflicts_with_all = ["question", "explain", "dry_run"])]
     pub replay: Option<String>,
-    /// Do not write the question and its answer down.
-    #[arg(long)]
-    pub no_history: bool,
-    /// For how many days questions and answers are kept in the history, or `off`.
-    #[arg(long, value_name = "DAYS", env = "DOCENT_HISTORY", default_value = "90")]
-    pub history: HistoryDays,
+    #[command(flatten)]
+    pub history: HistoryArg,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,

@@ -20,11 +20,7 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
     let Some(mut options) = prepare(context, question, &args.evidence)? else {
         return Ok(Outcome::Interrupted);
     };
-    options.style = match args.style {
-        None => Style::Auto,
-        Some(args::Style::Write) => Style::Write,
-        Some(args::Style::Quote) => Style::Quote,
-    };
+    options.style = style(args.style);
     if args.dry_run {
         return pack::show(context, question, &options, args.json);
     }
@@ -44,6 +40,15 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         tell_written(context, &context.library.flush_prefixes());
     }
     Ok(outcome(context, &answer))
+}
+
+/// In whose words.
+pub fn style(style: Option<args::Style>) -> Style {
+    match style {
+        None => Style::Auto,
+        Some(args::Style::Write) => Style::Write,
+        Some(args::Style::Quote) => Style::Quote,
+    }
 }
 
 /// Model and index as a question needs them, and how it is to be answered; none where the user stopped the indexing.
@@ -90,12 +95,17 @@ pub fn outcome(context: &Context, answer: &Answer) -> Outcome {
 }
 
 pub fn print_json(context: &Context, answer: &Answer) -> anyhow::Result<()> {
-    let prefix_store = StoreWrites::from(&context.library.flush_prefixes());
-    context.output.json(&AskResult { answer: answer.clone(), prefix_store })
+    let written = context.library.flush_prefixes();
+    context.output.json(&with_store(answer, &written))
+}
+
+/// An answer, and what of its prompt was kept.
+pub fn with_store(answer: &Answer, written: &Written) -> AskResult {
+    AskResult { answer: answer.clone(), prefix_store: StoreWrites::from(written) }
 }
 
 /// Says so where something was lost. It is no failure of the answer.
-fn tell_written(context: &Context, written: &Written) {
+pub fn tell_written(context: &Context, written: &Written) {
     if let Some(failure) = &written.failure {
         context.output.note(format!("note: what was read could not all be kept: {failure}"));
     }
@@ -134,8 +144,17 @@ impl<'a> Screen<'a> {
             AskEvent::Reading(reading) => self.read(reading),
             AskEvent::Thinking(text) => self.thought(&text),
             AskEvent::Answer(text) => self.answer(&text),
+            AskEvent::Searched(question) => self.note(&format!("searched for: {}", printable(&question))),
+            AskEvent::BegunAnew { n_turns } => self.note(&format!(
+                "the conversation no longer fits the model's context: its first {} questions are no longer before it",
+                count(n_turns)
+            )),
             AskEvent::NotWrittenDown(reason) => self.context.output.note(format!("note: {reason}")),
         }
+    }
+
+    fn note(&self, told: &str) {
+        self.context.output.note(self.context.output.dim_note(told));
     }
 
     fn read(&mut self, reading: Reading) {
@@ -271,7 +290,9 @@ fn print_citation(context: &Context, citation: &Citation) {
 fn print_nearest(context: &Context, answer: &Answer) {
     let output = &context.output;
     output.line("");
-    if !answer.unsupported.is_empty() {
+    if !answer.citations.is_empty() {
+        output.line("This is probably not in your documents: what is cited above is only near to it.");
+    } else if !answer.unsupported.is_empty() {
         output.line("Nothing in your documents supports this answer.");
     }
     if !answer.nearest.is_empty() {

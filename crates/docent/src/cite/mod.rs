@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sentence::sentences;
 use support::{Best, Scorer};
-pub(crate) use words::says_something;
+pub(crate) use words::{says_something, words};
 
 /// How a citation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
