@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cite::Kind;
 use crate::found::Held;
+use crate::over::Coverage;
 
 /// Whether the documents held the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub struct Answer {
     pub failed_quotes: Vec<String>,
     /// The best passages, when the status is `not_found`: where to look instead.
     pub nearest: Vec<Place>,
+    /// What was read, where all documents were to be.
+    #[serde(default)]
+    pub coverage: Option<Coverage>,
     /// The model that answered.
     pub model: String,
     /// Token counts.

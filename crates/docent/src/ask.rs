@@ -133,6 +133,15 @@ pub enum AskEvent {
     Thinking(String),
     /// A piece of the answer.
     Answer(String),
+    /// Of all documents, this one is read next.
+    Document {
+        /// Its number, from 1.
+        n: usize,
+        /// Documents in all.
+        of: usize,
+        /// Its file.
+        path: PathBuf,
+    },
     /// A question that follows another was searched for in these words.
     Searched(String),
     /// A conversation no longer fits the model's context: so many turns are not before it any more.
@@ -205,7 +214,7 @@ impl Library {
     }
 
     /// The answer with its name in the history.
-    fn named(
+    pub(crate) fn named(
         &self,
         question: &str,
         made: Option<Made>,
@@ -221,6 +230,14 @@ impl Library {
 }
 
 impl Style {
+    /// Whether the model that is chosen by `choice` quotes.
+    ///
+    /// # Errors
+    /// As [`Library::choose_model`].
+    pub fn quotes_with(self, library: &Library, choice: &ModelChoice) -> Result<bool, Error> {
+        Ok(self.quotes(&library.choose_model(choice)?))
+    }
+
     pub(crate) fn quotes(self, model: &ChosenModel) -> bool {
         match self {
             Style::Auto => model.evidence_budget < SMALL_BUDGET,
@@ -258,6 +275,7 @@ pub(crate) fn not_found(model: &ChosenModel, hits: &[Hit]) -> Answer {
         unsupported: Vec::new(),
         failed_quotes: Vec::new(),
         nearest: nearest(hits),
+        coverage: None,
         model: model.name.clone(),
         usage: Usage::default(),
         timing: Timing::default(),

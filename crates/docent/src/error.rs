@@ -156,7 +156,9 @@ pub enum Error {
         several: bool,
     },
     /// An answer that was not made from documents.
-    #[error("nothing was found for the question of {id}, so there is nothing to replay")]
+    #[error(
+        "{id} was not made from a few passages: nothing was found for it, or all documents were read; ask again instead"
+    )]
     NothingToReplay {
         /// Its name.
         id: String,

@@ -189,6 +189,7 @@ mod tests {
             unsupported: Vec::new(),
             failed_quotes: Vec::new(),
             nearest: Vec::new(),
+            coverage: None,
             model: "m".to_owned(),
             usage: Usage::default(),
             timing: Timing { total_s: 0.125, ..Timing::default() },

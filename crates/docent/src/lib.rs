@@ -41,6 +41,7 @@ mod library;
 mod locate;
 mod models;
 mod narrow;
+mod over;
 mod prompt;
 mod quote;
 mod replay;
@@ -67,8 +68,8 @@ pub use docent_retrieve::Hit;
 pub use docent_retrieve::evaluation::{Progress as EvaluationProgress, Report as EvaluationReport};
 pub use error::Error;
 pub use evaluate::{EmbeddingRun, Evaluated};
-pub use found::{Held, Signals};
 pub use explain::{LeftOutPlace, PackedPlace, Packing, Why};
+pub use found::{Held, Signals};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
 pub use library::index_writer;
@@ -77,6 +78,7 @@ pub use models::{
     BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, RERANKING_MODEL, STARTER_MODEL,
 };
 pub use narrow::{Narrow, parse_date, parse_type};
+pub use over::{Coverage, Form, Reach};
 pub use replay::{Difference, Replayed};
 pub use search::{Around, Found, FoundHit, Rerank, Reranked, SearchMode, SearchOptions};
 pub use settings::Settings;

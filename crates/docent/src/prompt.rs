@@ -113,7 +113,9 @@ impl Dialogue {
         let mut dialogue = Self { tokens: Vec::new(), documents: 0..0 };
         for piece in pieces {
             let turn = match &piece {
-                Piece::Content { message, .. } => turn_of(*message).and_then(|at| turns.get(at).map(|t| (at, t))),
+                Piece::Content { message, .. } => {
+                    turn_of(*message).and_then(|at| turns.get(at).map(|t| (at, t)))
+                }
                 Piece::Template(_) => None,
             };
             let Some((at, turn)) = turn else {

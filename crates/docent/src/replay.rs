@@ -123,8 +123,12 @@ impl Library {
             }
             How::Written { sampling, max_tokens, max_thinking, prompt_hash } => {
                 let brief = Plan::new(&model, &options, None).brief;
-                let packed =
-                    write::repack(&engine, brief, &record.question, &sources.passages(&snapshot, &made.passages)?)?;
+                let packed = write::repack(
+                    &engine,
+                    brief,
+                    &record.question,
+                    &sources.passages(&snapshot, &made.passages)?,
+                )?;
                 if write::prompt_hash(&packed) != *prompt_hash {
                     differences.push(Difference::Prompt);
                     None

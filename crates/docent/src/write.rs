@@ -328,7 +328,13 @@ fn pack_with(
     let tokenizer = engine.model().tokenizer();
     let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief, kept, first_number: 1 };
+    let frame = Frame {
+        before: surroundings.before.clone(),
+        after: &after,
+        numbered: !plan.brief,
+        kept,
+        first_number: 1,
+    };
     let plain = |text: &str| tokenizer.encode(text);
     Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
 }
@@ -343,7 +349,13 @@ pub(crate) fn repack(
     let tokenizer = engine.model().tokenizer();
     let surroundings = Surroundings::render(template_of(engine)?, tokenizer, brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !brief, kept: &[], first_number: 1 };
+    let frame = Frame {
+        before: surroundings.before.clone(),
+        after: &after,
+        numbered: !brief,
+        kept: &[],
+        first_number: 1,
+    };
     Ok(docent_pack::repack(&frame, passages, &|text: &str| tokenizer.encode(text)))
 }
 
@@ -374,7 +386,8 @@ pub(crate) fn lay_out_within(
     Ok(Documents { tokens: packed.tokens, passages: packed.passages })
 }
 
-fn passages(hits: &[Hit]) -> Vec<Passage> {
+/// Hits as passages, ranked as they come.
+pub(crate) fn passages(hits: &[Hit]) -> Vec<Passage> {
     let passage = |(rank, hit): (usize, &Hit)| Passage {
         document: hit.chunk.doc.0,
         name: name(&hit.chunk.path),
@@ -414,6 +427,7 @@ fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answe
         nearest: if status == Status::NotFound && !cut_off { nearest(asked.hits) } else { Vec::new() },
         answer: text,
         citations,
+        coverage: None,
         model: asked.model.name.clone(),
         usage: Usage {
             prompt_tokens: generated.usage.prompt_tokens,
@@ -429,10 +443,8 @@ fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answe
 pub(crate) fn weigh(answer: &mut Answer, signals: Signals, hits: &[Hit]) {
     let n_sentences = answer.citations.len() + answer.unsupported.len();
     let support = answer.citations.iter().map(|citation| citation.support).sum::<f32>();
-    let written = Written {
-        declined: cite::declines(&answer.answer),
-        support: support / n_sentences.max(1) as f32,
-    };
+    let written =
+        Written { declined: cite::declines(&answer.answer), support: support / n_sentences.max(1) as f32 };
     let (status, held) = signals.verdict(Some(written));
     answer.held = Some(held);
     answer.status = match (answer.status, status) {

@@ -338,7 +338,8 @@ mod tests {
     }
 
     fn packed(passages: Vec<Passage>, evidence: usize) -> Packed {
-        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[], first_number: 1 };
+        let frame =
+            Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[], first_number: 1 };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Canonical, &bytes).unwrap()
     }

@@ -21,7 +21,8 @@ pub fn run(context: &Context, args: &ChatArgs) -> anyhow::Result<Outcome> {
     let mut screen = Screen::new(context, args.json, args.evidence.model.thinking);
     let mut talk = match &args.resume {
         Some(id) => {
-            let (talk, differences) = context.library.resume(id, &options, &mut |event| screen.show(event))?;
+            let (talk, differences) =
+                context.library.resume(id, &options, &mut |event| screen.show(event))?;
             for difference in differences {
                 context.output.warn(format!("left out of what was read: {difference}"));
             }
@@ -70,12 +71,7 @@ fn options(context: &Context, args: &ChatArgs) -> anyhow::Result<Option<AskOptio
     Ok(Some(options))
 }
 
-fn say(
-    context: &Context,
-    args: &ChatArgs,
-    talk: &mut Talk<'_>,
-    question: &str,
-) -> anyhow::Result<Outcome> {
+fn say(context: &Context, args: &ChatArgs, talk: &mut Talk<'_>, question: &str) -> anyhow::Result<Outcome> {
     let mut screen = Screen::new(context, args.json, args.evidence.model.thinking);
     let answer = talk.ask(question, context.interrupt.cancel(), &mut |event| screen.show(event))?;
     screen.finish();
@@ -108,7 +104,9 @@ fn list(context: &Context, as_json: bool) -> anyhow::Result<Outcome> {
                 }
             };
             let question = printable(&info.question);
-            context.output.line(format!("{id}  {}  {turns:>3} questions  {question}{about}", when(info.asked_at)));
+            context
+                .output
+                .line(format!("{id}  {}  {turns:>3} questions  {question}{about}", when(info.asked_at)));
         }
     }
     if conversations.is_empty() {

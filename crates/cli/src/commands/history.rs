@@ -28,7 +28,11 @@ fn list(context: &Context, as_json: bool) -> anyhow::Result<Outcome> {
     } else {
         for record in &records {
             let (id, question) = (&record.id, printable(&record.question));
-            context.output.line(format!("{id}  {}  {:<9}  {question}", when(record.asked_at), status(record)));
+            context.output.line(format!(
+                "{id}  {}  {:<9}  {question}",
+                when(record.asked_at),
+                status(record)
+            ));
         }
     }
     if records.is_empty() {

@@ -198,7 +198,8 @@ fn cited_numbers(sentence: &str) -> Vec<usize> {
     marks(sentence).into_iter().flat_map(|(_, numbers)| numbers).collect()
 }
 
-fn without_marks(sentence: &str) -> String {
+/// A text without its `[1]`s.
+pub(crate) fn without_marks(sentence: &str) -> String {
     let mut plain = String::with_capacity(sentence.len());
     let mut from = 0;
     for (range, _) in marks(sentence) {

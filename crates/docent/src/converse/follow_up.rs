@@ -8,8 +8,8 @@ use crate::found::said_content;
 
 /// Words that point back at something named before.
 const POINTING: [&str; 21] = [
-    "it", "its", "they", "them", "their", "theirs", "he", "him", "his", "she", "her", "hers", "those", "these", "ones", "former",
-    "latter", "itself", "same", "else", "instead",
+    "it", "its", "they", "them", "their", "theirs", "he", "him", "his", "she", "her", "hers", "those",
+    "these", "ones", "former", "latter", "itself", "same", "else", "instead",
 ];
 /// Those of them that point at a person.
 const PERSONAL: [&str; 6] = ["he", "him", "his", "she", "her", "hers"];
@@ -30,7 +30,8 @@ const MOST_NAMES: usize = 3;
 /// for itself.
 pub(super) fn standalone(question: &str, before: &str, answer: &str) -> Option<String> {
     let lower = question.trim().to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let content = said_content(question);
     let points = words.iter().any(|word| POINTING.contains(word))
         || content.len() < SOME_WORDS && words.iter().any(|word| POINTING_IN_SHORT.contains(word));
@@ -58,7 +59,8 @@ fn names(answer: &str) -> Vec<&str> {
     let mut starts = true;
     for said in answer.split_whitespace() {
         let word = said.trim_matches(|c: char| !c.is_alphanumeric());
-        let is_name = !starts && word.chars().next().is_some_and(char::is_uppercase) && word.chars().count() > 1;
+        let is_name =
+            !starts && word.chars().next().is_some_and(char::is_uppercase) && word.chars().count() > 1;
         if is_name && !names.contains(&word) && names.len() < MOST_NAMES {
             names.push(word);
         }
@@ -92,7 +94,11 @@ mod tests {
 
     #[test]
     fn a_person_is_searched_by_the_names_of_the_answer() {
-        let asked = standalone("What is her telephone number?", "Who keeps the key?", "The key is with Ada Lovelace.");
+        let asked = standalone(
+            "What is her telephone number?",
+            "Who keeps the key?",
+            "The key is with Ada Lovelace.",
+        );
         assert_eq!(asked.as_deref(), Some("What is her telephone number? (Ada Lovelace keeps key)"));
     }
 

@@ -17,18 +17,55 @@ const GRAMMAR: &str = "a about after all also am an and any are as at be been be
     where which who whom whose why will with would you your";
 /// Pairs of ideographs that ask.
 const ASKING: [&str; 16] = [
-    "什么", "多少", "怎么", "为什", "哪些", "哪里", "哪个", "几个", "几天", "是谁", "教え", "何分", "何時", "何人", "何年",
-    "何日",
+    "什么", "多少", "怎么", "为什", "哪些", "哪里", "哪个", "几个", "几天", "是谁", "教え", "何分", "何時",
+    "何人", "何年", "何日",
 ];
 /// Beginnings of questions, and words in them, that ask for a number, an amount or a date.
 const ASKS_NUMBER: [&str; 26] = [
-    "how many", "how much", "how long", "how often", "how big", "how old", "how hot", "how far", "how high", "how tall",
-    "how fast", "how quickly", "how late", "how early", "how large", "when ", "what time", "which year", "what year", "which day",
-    "what share", "what percentage", "phone number", "what date", "which version", "which number",
+    "how many",
+    "how much",
+    "how long",
+    "how often",
+    "how big",
+    "how old",
+    "how hot",
+    "how far",
+    "how high",
+    "how tall",
+    "how fast",
+    "how quickly",
+    "how late",
+    "how early",
+    "how large",
+    "when ",
+    "what time",
+    "which year",
+    "what year",
+    "which day",
+    "what share",
+    "what percentage",
+    "phone number",
+    "what date",
+    "which version",
+    "which number",
 ];
 /// The same where no spaces stand between words.
-const ASKS_NUMBER_IDEOGRAPHIC: [&str; 14] =
-    ["多少", "几个", "几天", "几点", "何分", "何時", "何人", "何年", "何日", "いくら", "いくつ", "どれくらい", "割合", "什么时候"];
+const ASKS_NUMBER_IDEOGRAPHIC: [&str; 14] = [
+    "多少",
+    "几个",
+    "几天",
+    "几点",
+    "何分",
+    "何時",
+    "何人",
+    "何年",
+    "何日",
+    "いくら",
+    "いくつ",
+    "どれくらい",
+    "割合",
+    "什么时候",
+];
 /// Numbers that are written out.
 const NUMBER_WORDS: &str = "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty \
     hundred thousand million half quarter once twice dozen daily weekly monthly yearly annually hourly first second third fourth fifth \
@@ -138,7 +175,9 @@ fn content_words(question: &str) -> Vec<Word> {
             || (!is_first && said.chars().next().is_some_and(char::is_uppercase));
         is_first = false;
         let lower = said.to_lowercase();
-        if GRAMMAR.split_whitespace().any(|word| word == lower) || lower.chars().count() < 2 && lower.is_ascii() {
+        if GRAMMAR.split_whitespace().any(|word| word == lower)
+            || lower.chars().count() < 2 && lower.is_ascii()
+        {
             continue;
         }
         for text in words(said).into_iter().filter(|text| !asks(text)) {

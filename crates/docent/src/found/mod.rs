@@ -220,7 +220,8 @@ pub(crate) mod tests {
         }
     }
 
-    const TEXT: &str = "The stopcock is under the stairs. It was renewed in 2019. The cat sleeps on the boiler.";
+    const TEXT: &str =
+        "The stopcock is under the stairs. It was renewed in 2019. The cat sleeps on the boiler.";
 
     fn signals(question: &str, cosine: f32) -> Signals {
         let hits = [hit(1, TEXT, 0, 0.5)];
