@@ -12,7 +12,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-use args::{Cli, Color, Command};
+use args::{Cli, Color, Command, DebugCommand};
 use commands::Context;
 use config::Configuration;
 use exit::Outcome;
@@ -100,7 +100,14 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
         Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
-        Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
+        Command::Debug(command) => {
+            let ingest = match &command {
+                DebugCommand::Prompt { evidence, .. } => Some(&evidence.ingest),
+                _ => None,
+            };
+            let context = Context::new(common, ingest)?;
+            commands::debug::run(&context, command)
+        }
         Command::Config(_) | Command::Completions(_) | Command::Man(_) | Command::ExtractWorker => {
             Ok(Outcome::Done)
         }

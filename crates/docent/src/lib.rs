@@ -68,7 +68,7 @@ pub use docent_retrieve::Hit;
 pub use docent_retrieve::evaluation::{Progress as EvaluationProgress, Report as EvaluationReport};
 pub use error::Error;
 pub use evaluate::{EmbeddingRun, Evaluated};
-pub use explain::{LeftOutPlace, PackedPlace, Packing, Why};
+pub use explain::{LeftOutPlace, PackedPlace, Packing, PromptTokens, Why};
 pub use found::{Held, Signals};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
