@@ -23,7 +23,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOUR = ROOT / "corpora" / "tour"
 SETS = {"qa": "tour-qa.jsonl", "questions": "tour-questions.jsonl", "unanswerable": "tour-unanswerable.jsonl"}
-CHOSEN = ["cosine", "cosine_of_kind", "passage", "window", "window_of_kind", "absent", "names_absent", "gain"]
+CHOSEN = ["cosine", "cosine_of_kind", "meaning", "absent"]
 L2 = 1.0
 
 

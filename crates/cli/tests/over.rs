@@ -66,7 +66,9 @@ fn a_writing_model_reads_each_document_and_the_next_question_reads_none_again() 
     let home = home();
     let docs = home.docs().display().to_string();
     let model = repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string();
-    home.write("long.txt", "Many shelves stand in many rooms of the house of number 7.\n".repeat(90));
+    let lines: String =
+        (0..90).map(|i| format!("Shelf {i} stands in room {} of the house.\n", i * 7 % 13)).collect();
+    home.write("long.txt", lines);
     let ask = |question: &str| {
         let args = [
             "ask",

@@ -199,7 +199,7 @@ impl Library {
         };
         let (mut answer, made) = if quotes {
             let embedder = self.embedder()?;
-            (quote::answer(&asked, &embedder, cancel, on_event)?, quote::made(&asked, &embedder))
+            (quote::answer(&asked, None, &embedder, cancel, on_event)?, quote::made(&asked, &embedder))
         } else {
             write::answer(self, &asked, cancel, on_event)?
         };

@@ -47,16 +47,18 @@ struct Chosen {
     n_tokens: usize,
 }
 
-/// Answers with the sentences that fit best. Its timing counts from here.
+/// Answers with the sentences that fit best. `said`: the question in the words of a conversation, where it was searched for in others; it is
+/// what a sentence is to answer. Its timing counts from here.
 pub(crate) fn answer(
     asked: &Asked,
+    said: Option<&str>,
     embedder: &Embedder,
     cancel: &Cancel,
     on_event: &mut dyn FnMut(AskEvent),
 ) -> Result<Answer, Error> {
     let start = Instant::now();
     let n_passages = asked.hits.len().min(N_PASSAGES);
-    let chosen = choose(asked, embedder, cancel, &mut |done, total| {
+    let chosen = choose(asked, said, embedder, cancel, &mut |done, total| {
         if done == 0 {
             let n_left_out = asked.hits.len() - n_passages;
             on_event(AskEvent::Packed { prompt_tokens: total, n_passages, n_left_out });
@@ -116,13 +118,21 @@ pub(crate) fn made(asked: &Asked, embedder: &Embedder) -> Made {
 /// Where `cancel` stops it, what is judged so far is ranked.
 fn choose(
     asked: &Asked,
+    said: Option<&str>,
     embedder: &Embedder,
     cancel: &Cancel,
     on_read: &mut dyn FnMut(usize, usize),
 ) -> Result<Chosen, Error> {
     let Asked { question, hits, engine, .. } = *asked;
     let mut quotes = found::compared(embedder, question, hits)?;
-    let mut signals = Signals::of(question, hits, &quotes);
+    let signals = Signals::of(question, hits, &quotes, embedder)?;
+    let question = match said {
+        Some(said) => {
+            quotes = found::compared(embedder, said, hits)?;
+            said
+        }
+        None => question,
+    };
     quotes.sort_by(|a, b| b.score.total_cmp(&a.score));
     quotes.truncate(N_JUDGED);
 
@@ -131,23 +141,14 @@ fn choose(
     let prompts: Vec<Vec<u32>> = quotes.iter().map(|quote| judged_text(engine, hits, quote)).collect();
     let total = prompts.iter().map(|prompt| prompt.len() + question.len()).sum();
     let mut n_tokens = 0;
-    let mut likeliest = f64::NEG_INFINITY;
     for (n_judged, prompt) in prompts.iter().enumerate() {
         on_read(n_tokens, total);
         if cancel.is_cancelled() {
             quotes.truncate(n_judged);
             break;
         }
-        let likelihood = engine.log_likelihood(prompt, &question)?;
-        likeliest = likeliest.max(likelihood);
-        quotes[n_judged].score += LIKELIHOOD_WEIGHT * likelihood as f32;
+        quotes[n_judged].score += LIKELIHOOD_WEIGHT * engine.log_likelihood(prompt, &question)? as f32;
         n_tokens += prompt.len() + question.len();
-    }
-    if likeliest.is_finite() {
-        let per_token = |likelihood: f64| (likelihood / question.len().max(1) as f64) as f32;
-        let alone = engine.log_likelihood(&question_alone(engine), &question)?;
-        signals.likelihood = Some(per_token(likeliest));
-        signals.gain = Some(per_token(likeliest - alone));
     }
     quotes.sort_by(|a, b| b.score.total_cmp(&a.score));
     Ok(Chosen { quotes, signals, n_tokens })
@@ -164,27 +165,12 @@ fn best(quotes: &[Sentence]) -> &[Sentence] {
 fn judged_text(engine: &Engine, hits: &[Hit], quote: &Sentence) -> Vec<u32> {
     let tokenizer = engine.model().tokenizer();
     let some = |text: &str, n: usize| tokenizer.encode(text).into_iter().take(n).collect::<Vec<u32>>();
-    let mut tokens = beginning(engine);
+    let mut tokens: Vec<u32> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
     let headings = hits[quote.hit].chunk.heading_path.join(" > ");
     tokens.extend(some(&format!("{headings}\n"), HEADING_TOKENS));
     tokens.extend(some(quote.text(hits), JUDGED_TOKENS));
-    tokens.extend(tokenizer.encode(ASKS));
+    tokens.extend(tokenizer.encode("\nQuestion:"));
     tokens
-}
-
-/// What stands between a sentence and the question.
-const ASKS: &str = "\nQuestion:";
-
-/// The tokens before the question when nothing else is read.
-fn question_alone(engine: &Engine) -> Vec<u32> {
-    let mut tokens = beginning(engine);
-    tokens.extend(engine.model().tokenizer().encode(ASKS));
-    tokens
-}
-
-fn beginning(engine: &Engine) -> Vec<u32> {
-    let tokenizer = engine.model().tokenizer();
-    tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Library {
                     None
                 } else {
                     let hits = sources.hits(&snapshot, made)?;
-                    Some(quote::answer(&Asked { hits: &hits, ..asked }, &embedder, cancel, on_event)?)
+                    Some(quote::answer(&Asked { hits: &hits, ..asked }, None, &embedder, cancel, on_event)?)
                 }
             }
             How::Written { sampling, max_tokens, max_thinking, prompt_hash } => {

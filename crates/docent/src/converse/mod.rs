@@ -172,7 +172,9 @@ impl Talk<'_> {
         let retrieve_s = start.elapsed().as_secs_f64();
         let answered = match hits.is_empty() && self.said.is_empty() {
             true => Ok((not_found(&self.model, &hits), Vec::new(), false)),
-            _ if self.options.style.quotes(&self.model) => self.quoted(&searched, &hits, cancel, on_event),
+            _ if self.options.style.quotes(&self.model) => {
+                self.quoted(question, &searched, &hits, cancel, on_event)
+            }
             _ => self.written(question, &searched, &hits, cancel, on_event),
         };
         let (answer, passages, anew) = match answered {
@@ -207,13 +209,15 @@ impl Talk<'_> {
 
     fn quoted(
         &self,
+        question: &str,
         searched: &str,
         hits: &[Hit],
         cancel: &Cancel,
         on_event: &mut dyn FnMut(AskEvent),
     ) -> Result<(Answer, Vec<MadeFrom>, bool), Error> {
         let embedder = self.library.embedder()?;
-        let answer = quote::answer(&self.asked(searched, hits), &embedder, cancel, on_event)?;
+        let said = (question != searched).then_some(question);
+        let answer = quote::answer(&self.asked(searched, hits), said, &embedder, cancel, on_event)?;
         Ok((answer, Vec::new(), true))
     }
 

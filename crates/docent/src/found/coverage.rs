@@ -4,10 +4,12 @@
 //! statistical interpretation of term specificity"): w = ln(1 + N / (n + 1/2)) for a word that n of N passages hold. Passages found for a
 //! question hold its words more often than others; what weighs much here is what even they do not say.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use docent_embed::Embedder;
 use docent_retrieve::Hit;
 
+use crate::Error;
 use crate::cite::words;
 
 /// Words that carry grammar, and those that ask. What is left of a question is what it is about.
@@ -72,67 +74,98 @@ const NUMBER_WORDS: &str = "one two three four five six seven eight nine ten ele
     january february march april may june july august september october november december monday tuesday wednesday thursday friday \
     saturday sunday spring summer autumn winter";
 
-/// A content word of a question.
-#[derive(Debug, Clone, PartialEq)]
-struct Word {
-    text: String,
-    weight: f32,
-    /// A name, or a number: what cannot be said otherwise.
-    is_name: bool,
+/// A word, as it is said and without its ending.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Term {
+    stem: String,
+    said: String,
 }
+
+impl Term {
+    /// Whether two words are forms or parts of each other: "variety" and "varieties", "hail" and "hailstorm".
+    fn is_like(&self, other: &Self) -> bool {
+        if self.stem == other.stem {
+            return true;
+        }
+        let (a, b) = (self.stem.as_str(), other.stem.as_str());
+        let n_common = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+        let (short, long) =
+            (a.chars().count().min(b.chars().count()), a.chars().count().max(b.chars().count()));
+        let is_part = n_common == short && n_common as f32 >= PART_OF * long as f32;
+        n_common >= SHORTEST_COMMON && (is_part || n_common as f32 >= FORM_OF * long as f32)
+    }
+
+    /// Whether the embedding model knows what the word means by itself.
+    fn has_meaning(&self) -> bool {
+        self.said.bytes().all(|byte| byte.is_ascii_alphabetic())
+    }
+}
+
+/// Letters that two words must begin with to be forms of each other, and their share of the longer one; as a part of it, less will do.
+const SHORTEST_COMMON: usize = 4;
+const FORM_OF: f32 = 0.6;
+const PART_OF: f32 = 0.4;
 
 /// What a question asks about, weighed against the passages found for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
-    words: Vec<Word>,
+    words: Vec<(Term, f32)>,
     asks_number: bool,
     /// All words of the question, those of grammar too.
     said: HashSet<String>,
     /// Share of the weight that none of the passages holds.
     pub absent: f32,
-    /// Number of words that none of them holds.
-    pub n_absent: usize,
 }
 
 impl Wanted {
     pub(super) fn new(question: &str, hits: &[Hit]) -> Self {
-        let passages: Vec<BTreeSet<String>> = hits.iter().map(words_of_passage).collect();
-        let mut wanted = Self {
-            words: content_words(question),
-            asks_number: asks_number(question),
-            said: words(question).into_iter().collect(),
-            absent: 0.0,
-            n_absent: 0,
+        let passages: Vec<BTreeSet<Term>> = hits.iter().map(terms_of_passage).collect();
+        let weigh = |term: Term| {
+            let n_holding = passages.iter().filter(|passage| holds(passage, &term)).count();
+            let weight = (1.0 + passages.len() as f32 / (n_holding as f32 + 0.5)).ln();
+            (term, weight, n_holding == 0)
         };
-        for word in &mut wanted.words {
-            let n_holding = passages.iter().filter(|passage| passage.contains(&word.text)).count();
-            word.weight = (1.0 + passages.len() as f32 / (n_holding as f32 + 0.5)).ln();
-            if n_holding == 0 {
-                wanted.absent += word.weight;
-                wanted.n_absent += 1;
-            }
+        let words: Vec<(Term, f32, bool)> = content_words(question).into_iter().map(weigh).collect();
+        let all: f32 = words.iter().map(|(_, weight, _)| weight).sum();
+        let absent: f32 =
+            words.iter().filter(|(.., is_absent)| *is_absent).map(|(_, weight, _)| weight).sum();
+        Self {
+            asks_number: asks_number(question),
+            said: words_said(question),
+            absent: if all > 0.0 { absent / all } else { 0.0 },
+            words: words.into_iter().map(|(term, weight, _)| (term, weight)).collect(),
         }
-        wanted.absent /= wanted.words.iter().map(|word| word.weight).sum::<f32>().max(f32::MIN_POSITIVE);
-        wanted
     }
 
     /// The share of the weight that `held` holds; 0 where the question has no content word.
-    pub(super) fn share(&self, held: &BTreeSet<String>) -> f32 {
-        self.share_of(held, |_| true).unwrap_or(0.0)
+    pub(super) fn share(&self, held: &BTreeSet<Term>) -> f32 {
+        self.mean(|term| if holds(held, term) { 1.0 } else { 0.0 })
     }
 
-    /// The same of names and numbers alone; `None` where the question has none.
-    pub(super) fn share_of_names(&self, held: &BTreeSet<String>) -> Option<f32> {
-        self.share_of(held, |word| word.is_name)
+    /// The same, where a word that is not there counts as much as the word there that means most nearly the same.
+    pub(super) fn share_of_meaning(&self, held: &BTreeSet<Term>, meanings: &Meanings) -> f32 {
+        self.mean(|term| if holds(held, term) { 1.0 } else { meanings.nearest(term, held) })
     }
 
-    fn share_of(&self, held: &BTreeSet<String>, counts: impl Fn(&Word) -> bool) -> Option<f32> {
-        let (mut there, mut all) = (0.0, 0.0);
-        for word in self.words.iter().filter(|word| counts(word)) {
-            all += word.weight;
-            there += if held.contains(&word.text) { word.weight } else { 0.0 };
-        }
-        (all > 0.0).then(|| there / all)
+    fn mean(&self, value: impl Fn(&Term) -> f32) -> f32 {
+        let all: f32 = self.words.iter().map(|(_, weight)| weight).sum();
+        let there: f32 = self.words.iter().map(|(term, weight)| weight * value(term)).sum();
+        if all > 0.0 { there / all } else { 0.0 }
+    }
+
+    /// The words of the question and of `windows`, as vectors.
+    pub(super) fn meanings(
+        &self,
+        windows: &[&BTreeSet<Term>],
+        embedder: &Embedder,
+    ) -> Result<Meanings, Error> {
+        let of_question = self.words.iter().map(|(term, _)| term);
+        let all = of_question.chain(windows.iter().flat_map(|window| window.iter()));
+        let said: BTreeSet<&str> =
+            all.filter(|term| term.has_meaning()).map(|term| term.said.as_str()).collect();
+        let said: Vec<&str> = said.into_iter().collect();
+        let vectors = if said.is_empty() { Vec::new() } else { embedder.embed(&said)? };
+        Ok(Meanings(said.into_iter().map(str::to_owned).zip(vectors).collect()))
     }
 
     /// Whether a text holds something of the kind that is asked for: a number or a date that the question does not name itself, where it
@@ -151,38 +184,72 @@ impl Wanted {
     }
 }
 
+/// Unit vectors of words.
+pub(super) struct Meanings(HashMap<String, Vec<f32>>);
+
+impl Meanings {
+    /// Cosine of `term` with the word of `held` that means most nearly the same; 0 where nothing is known of it.
+    fn nearest(&self, term: &Term, held: &BTreeSet<Term>) -> f32 {
+        let Some(wanted) = self.0.get(&term.said).filter(|_| term.has_meaning()) else { return 0.0 };
+        let cosine = |other: &Vec<f32>| wanted.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+        held.iter().filter_map(|other| self.0.get(&other.said)).map(cosine).fold(0.0, f32::max)
+    }
+}
+
+fn holds(held: &BTreeSet<Term>, term: &Term) -> bool {
+    held.iter().any(|other| term.is_like(other))
+}
+
 /// The words of a passage, of its headings and of its file's name.
-fn words_of_passage(hit: &Hit) -> BTreeSet<String> {
-    let mut held: BTreeSet<String> = words(&hit.chunk.text).into_iter().collect();
-    held.extend(words_around(hit));
+fn terms_of_passage(hit: &Hit) -> BTreeSet<Term> {
+    let mut held = terms(&hit.chunk.text);
+    held.extend(terms_around(hit));
     held
 }
 
 /// The words above a passage: headings, title and the file's name.
-pub(super) fn words_around(hit: &Hit) -> BTreeSet<String> {
+pub(super) fn terms_around(hit: &Hit) -> BTreeSet<Term> {
     let chunk = &hit.chunk;
     let name = chunk.path.file_stem().unwrap_or_default().to_string_lossy();
     let above = chunk.heading_path.iter().map(String::as_str).chain(chunk.title.as_deref());
-    above.chain([&*name]).flat_map(words).collect()
+    above.chain([&*name]).flat_map(terms).collect()
 }
 
-/// What a question is about, each word once.
-fn content_words(question: &str) -> Vec<Word> {
-    let mut found: Vec<Word> = Vec::new();
-    let mut is_first = true;
-    for said in question.split(|c: char| !c.is_alphanumeric()).filter(|said| !said.is_empty()) {
-        let is_name = said.chars().any(char::is_numeric)
-            || (!is_first && said.chars().next().is_some_and(char::is_uppercase));
-        is_first = false;
-        let lower = said.to_lowercase();
-        if GRAMMAR.split_whitespace().any(|word| word == lower)
-            || lower.chars().count() < 2 && lower.is_ascii()
-        {
-            continue;
-        }
-        for text in words(said).into_iter().filter(|text| !asks(text)) {
-            if found.iter().all(|known| known.text != text) {
-                found.push(Word { text, weight: 1.0, is_name });
+/// The words of a text that are more than grammar.
+pub(super) fn terms(text: &str) -> BTreeSet<Term> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|said| !is_grammar(said))
+        .flat_map(terms_of_word)
+        .collect()
+}
+
+/// A word; several where none is parted from the next.
+fn terms_of_word(said: &str) -> Vec<Term> {
+    let stems = words(said);
+    let is_one = stems.len() == 1;
+    let of_stem = |stem: String| Term { said: if is_one { said.to_lowercase() } else { stem.clone() }, stem };
+    stems.into_iter().filter(|stem| !asks(stem)).map(of_stem).collect()
+}
+
+fn is_grammar(said: &str) -> bool {
+    let lower = said.to_lowercase();
+    lower.is_empty()
+        || lower.len() < 2 && lower.is_ascii()
+        || GRAMMAR.split_whitespace().any(|word| word == lower)
+}
+
+fn words_said(question: &str) -> HashSet<String> {
+    let said = question.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    said.chain(words(question)).collect()
+}
+
+/// What a question is about, each word once, in its order.
+fn content_words(question: &str) -> Vec<Term> {
+    let mut found: Vec<Term> = Vec::new();
+    for said in question.split(|c: char| !c.is_alphanumeric()).filter(|said| !is_grammar(said)) {
+        for term in terms_of_word(said) {
+            if found.iter().all(|known| known.stem != term.stem) {
+                found.push(term);
             }
         }
     }
@@ -207,10 +274,6 @@ fn is_ideographic_number(c: char) -> bool {
 
 /// The content words of a question as they are said, in order: what a question that follows it may leave out.
 pub(crate) fn said_content(question: &str) -> Vec<&str> {
-    let is_grammar = |said: &str| {
-        let lower = said.to_lowercase();
-        GRAMMAR.split_whitespace().any(|word| word == lower) || (lower.len() < 2 && lower.is_ascii())
-    };
     question
         .split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '\'' | '’' | '.'))
         .map(|said| said.trim_matches(|c: char| !c.is_alphanumeric()))
@@ -222,25 +285,28 @@ pub(crate) fn said_content(question: &str) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    fn texts(question: &str) -> Vec<String> {
-        content_words(question).into_iter().map(|word| word.text).collect()
+    fn stems(question: &str) -> Vec<String> {
+        content_words(question).into_iter().map(|term| term.stem).collect()
+    }
+
+    fn is_held(word: &str, text: &str) -> bool {
+        holds(&terms(text), &terms_of_word(word)[0])
     }
 
     #[test]
     fn what_asks_is_not_what_is_asked_about() {
-        assert_eq!(texts("How much rain fell in the garden?"), ["rain", "fell", "garden"]);
-        assert_eq!(texts("玉龙雪山的门票多少钱？")[..3], ["玉龙", "龙雪", "雪山"]);
-        assert!(!texts("玉龙雪山的门票多少钱？").contains(&"多少".to_owned()));
+        assert_eq!(stems("How much rain fell in the garden?"), ["rain", "fell", "garden"]);
+        assert_eq!(stems("玉龙雪山的门票多少钱？")[..3], ["玉龙", "龙雪", "雪山"]);
+        assert!(!stems("玉龙雪山的门票多少钱？").contains(&"多少".to_owned()));
     }
 
     #[test]
-    fn names_and_numbers_cannot_be_said_otherwise() {
-        let names: Vec<String> = content_words("What does fault code F99 cost in Porto?")
-            .into_iter()
-            .filter(|word| word.is_name)
-            .map(|word| word.text)
-            .collect();
-        assert_eq!(names, ["f99", "porto"]);
+    fn a_word_is_held_in_its_other_forms_and_not_in_its_neighbours() {
+        assert!(is_held("hailstorm", "A storm with hail."));
+        assert!(is_held("varieties", "an old variety"));
+        assert!(is_held("insurer", "The insurance pays."));
+        assert!(!is_held("conference", "the container"));
+        assert!(!is_held("cat", "the catalogue"));
     }
 
     #[test]

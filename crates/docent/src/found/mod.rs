@@ -8,8 +8,8 @@
 //! question, passages, sentences ──▶ signals ──▶ ln (p / (1 − p)) = bias + Σ weight · signal ──▶ p: the documents do not hold it
 //! ```
 //!
-//! Where a model has judged the sentences (answering by quoting), how much likelier the best of them makes the question is a signal too.
-//! Where a model wrote an answer, its own statement and how far the documents support what it says count as well.
+//! Where a model wrote an answer, its own statement and how far the documents support what it says count as well. How likely a small model
+//! finds the question behind the best sentence was tried, too, and told nothing that the cosine did not.
 
 mod coverage;
 mod sentences;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::answer::Status;
 use crate::cite;
-use coverage::{Wanted, words_around};
+use coverage::{Term, Wanted, terms, terms_around};
 
 pub(crate) use coverage::said_content;
 pub(crate) use sentences::{N_PASSAGES, Sentence, compared};
@@ -37,32 +37,14 @@ pub(crate) const N_WEIGHED: usize = 32;
 pub struct Signals {
     /// Cosine of the question with the best sentence under its headings.
     pub cosine: f32,
-    /// Mean of the best three.
-    pub cosine_of_three: f32,
     /// Cosine of the best sentence that holds a number or a date, where one is asked for; otherwise as `cosine`.
     pub cosine_of_kind: f32,
-    /// Cosine of the question with the best passage.
-    pub passage: f32,
-    /// That less the cosine of the best passage of another document.
-    pub margin: f32,
     /// Weighted share of the question's words in the best two neighbouring sentences and the headings above them.
     pub window: f32,
-    /// The same among those that hold a number or a date, where one is asked for.
-    pub window_of_kind: f32,
-    /// Weighted share of the question's words in the best passage.
-    pub page: f32,
+    /// The same, where a word that is not there counts as much as the cosine with the word there that is nearest in meaning.
+    pub meaning: f32,
     /// Weighted share of the question's words that none of the passages holds.
     pub absent: f32,
-    /// Number of those words.
-    pub n_absent: f32,
-    /// Share of the question's names and numbers that the best passage for them lacks; 0 where it has none.
-    pub names_absent: f32,
-    /// Nats a token by which the best sentence makes the question likelier; none where no model judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gain: Option<f32>,
-    /// Nats a token of the question behind the best sentence; none where no model judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub likelihood: Option<f32>,
 }
 
 /// How likely the documents hold the answer, and why.
@@ -85,31 +67,29 @@ pub(crate) struct Written {
 
 impl Signals {
     /// Those of a question whose best sentences were compared with it already.
-    pub(crate) fn of(question: &str, hits: &[Hit], sentences: &[Sentence]) -> Self {
+    ///
+    /// # Errors
+    /// What the embedding model says.
+    pub(crate) fn of(
+        question: &str,
+        hits: &[Hit],
+        sentences: &[Sentence],
+        embedder: &Embedder,
+    ) -> Result<Self, Error> {
         let hits = &hits[..hits.len().min(N_WEIGHED)];
         let wanted = Wanted::new(question, hits);
-        let best = |of: &mut dyn Iterator<Item = f32>| of.fold(0.0, f32::max);
-        let mut cosines: Vec<f32> = sentences.iter().map(|sentence| sentence.cosine).collect();
-        cosines.sort_by(|a, b| b.total_cmp(a));
-        let n_best = cosines.len().clamp(1, 3);
+        let windows = windows(hits, sentences, &wanted);
+        let likely: Vec<&BTreeSet<Term>> = windows.iter().take(N_MEANT).map(|window| &window.terms).collect();
+        let meanings = wanted.meanings(&likely, embedder)?;
+        let best = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
         let of_kind = sentences.iter().filter(|sentence| wanted.may_answer(sentence.text(hits)));
-        let windows = Windows::new(hits, &wanted);
-        let (passage, margin) = passages(hits);
-        Self {
-            cosine: cosines.first().copied().unwrap_or(0.0),
-            cosine_of_three: cosines.iter().take(3).sum::<f32>() / n_best as f32,
+        Ok(Self {
+            cosine: best(&mut sentences.iter().map(|sentence| sentence.cosine)),
             cosine_of_kind: best(&mut of_kind.map(|sentence| sentence.cosine)),
-            passage,
-            margin,
-            window: windows.best,
-            window_of_kind: windows.best_of_kind,
-            page: windows.best_page,
+            window: best(&mut windows.iter().map(|window| window.share)),
+            meaning: best(&mut likely.iter().map(|terms| wanted.share_of_meaning(terms, &meanings))),
             absent: wanted.absent,
-            n_absent: wanted.n_absent as f32,
-            names_absent: windows.names_absent,
-            gain: None,
-            likelihood: None,
-        }
+        })
     }
 
     /// The verdict; `written` where a model wrote an answer.
@@ -131,56 +111,40 @@ impl Signals {
 
 /// The signals of a question, from nothing but the hits.
 pub(crate) fn signals(question: &str, hits: &[Hit], embedder: &Embedder) -> Result<Signals, Error> {
-    Ok(Signals::of(question, hits, &compared(embedder, question, hits)?))
+    Signals::of(question, hits, &compared(embedder, question, hits)?, embedder)
 }
 
-/// Cosine of the best passage, and how far the best of another document is behind it.
-fn passages(hits: &[Hit]) -> (f32, f32) {
-    let cosine = |hit: &Hit| hit.vector_score.unwrap_or(0.0);
-    let Some(best) = hits.iter().max_by(|a, b| cosine(a).total_cmp(&cosine(b))) else { return (0.0, 0.0) };
-    let others = hits.iter().filter(|hit| hit.chunk.doc != best.chunk.doc);
-    (cosine(best), cosine(best) - others.map(cosine).fold(0.0, f32::max))
+/// Windows whose words are compared by their meaning: those that look best without.
+const N_MEANT: usize = 24;
+
+/// Two neighbouring sentences.
+struct Window {
+    /// Their words, and those above them.
+    terms: BTreeSet<Term>,
+    /// Weighted share of the question's words.
+    share: f32,
+    /// That and the cosine of the first sentence.
+    likely: f32,
 }
 
-/// How much of a question stands together somewhere.
-struct Windows {
-    best: f32,
-    best_of_kind: f32,
-    best_page: f32,
-    names_absent: f32,
-}
-
-impl Windows {
-    fn new(hits: &[Hit], wanted: &Wanted) -> Self {
-        let mut windows = Self { best: 0.0, best_of_kind: 0.0, best_page: 0.0, names_absent: 1.0 };
-        let mut has_names = false;
-        for hit in hits.iter().take(N_PASSAGES) {
-            let text = &hit.chunk.text;
-            let around = words_around(hit);
-            let spans = cite::sentences(text);
-            let held: Vec<BTreeSet<String>> =
-                spans.iter().map(|span| cite::words(&text[span.clone()]).into_iter().collect()).collect();
-            let mut page = around.clone();
-            for at in 0..spans.len() {
-                let pair = &held[at..(at + 2).min(held.len())];
-                let words = pair.iter().fold(around.clone(), |words, more| &words | more);
-                let end = spans[(at + 1).min(spans.len() - 1)].end;
-                let share = wanted.share(&words);
-                windows.best = windows.best.max(share);
-                if wanted.may_answer(&text[spans[at].start..end]) {
-                    windows.best_of_kind = windows.best_of_kind.max(share);
-                }
-                page.extend(held[at].iter().cloned());
-            }
-            windows.best_page = windows.best_page.max(wanted.share(&page));
-            if let Some(share) = wanted.share_of_names(&page) {
-                has_names = true;
-                windows.names_absent = windows.names_absent.min(1.0 - share);
-            }
+/// The windows of the best passages, the likeliest first.
+fn windows(hits: &[Hit], sentences: &[Sentence], wanted: &Wanted) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for (at, hit) in hits.iter().take(N_PASSAGES).enumerate() {
+        let text = &hit.chunk.text;
+        let around = terms_around(hit);
+        let spans = cite::sentences(text);
+        let held: Vec<BTreeSet<Term>> = spans.iter().map(|span| terms(&text[span.clone()])).collect();
+        for (first, span) in spans.iter().enumerate() {
+            let pair = &held[first..(first + 2).min(held.len())];
+            let terms = pair.iter().fold(around.clone(), |terms, more| &terms | more);
+            let known = sentences.iter().find(|sentence| sentence.hit == at && sentence.span == *span);
+            let share = wanted.share(&terms);
+            windows.push(Window { terms, share, likely: share + known.map_or(0.0, |known| known.cosine) });
         }
-        windows.names_absent = if has_names { windows.names_absent } else { 0.0 };
-        windows
     }
+    windows.sort_by(|a, b| b.likely.total_cmp(&a.likely));
+    windows
 }
 
 #[cfg(test)]
@@ -220,35 +184,40 @@ pub(crate) mod tests {
         }
     }
 
-    const TEXT: &str =
-        "The stopcock is under the stairs. It was renewed in 2019. The cat sleeps on the boiler.";
+    const KNOWN: Signals =
+        Signals { cosine: 0.7, cosine_of_kind: 0.7, window: 0.9, meaning: 0.95, absent: 0.0 };
+    const UNKNOWN: Signals =
+        Signals { cosine: 0.3, cosine_of_kind: 0.1, window: 0.2, meaning: 0.5, absent: 0.6 };
 
-    fn signals(question: &str, cosine: f32) -> Signals {
-        let hits = [hit(1, TEXT, 0, 0.5)];
-        let sentence = Sentence { hit: 0, span: 0..33, cosine, score: 0.0 };
-        Signals::of(question, &hits, &[sentence])
+    #[test]
+    fn a_question_whose_words_stand_together_is_answered_and_one_whose_stand_nowhere_is_not() {
+        assert_eq!(KNOWN.verdict(None).0, Status::Answered);
+        assert_eq!(UNKNOWN.verdict(None).0, Status::NotFound);
     }
 
     #[test]
-    fn words_that_stand_together_count_more_than_words_that_stand_nowhere() {
-        let known = signals("When was the stopcock renewed?", 0.7);
-        let unknown = signals("When was the chimney swept?", 0.7);
-        assert_eq!((known.window, known.window_of_kind, known.n_absent), (1.0, 1.0, 0.0));
-        assert_eq!((unknown.window, unknown.n_absent), (0.0, 2.0));
-        assert!(weights::log_odds(&known) < weights::log_odds(&unknown));
+    fn every_signal_counts_in_the_direction_that_its_name_says() {
+        let absence = |signals: Signals| 1.0 - signals.verdict(None).1.probability;
+        let before = absence(KNOWN);
+        assert!(absence(Signals { cosine: 0.5, ..KNOWN }) > before);
+        assert!(absence(Signals { cosine_of_kind: 0.0, ..KNOWN }) > before);
+        assert!(absence(Signals { meaning: 0.5, ..KNOWN }) > before);
+        assert!(absence(Signals { absent: 0.5, ..KNOWN }) > before);
     }
 
     #[test]
-    fn a_question_for_a_number_is_not_answered_by_a_sentence_without_one() {
-        let asked = signals("How many cats sleep on the boiler?", 0.7);
-        assert!(asked.window > asked.window_of_kind, "{asked:?}");
-        assert_eq!(asked.cosine_of_kind, 0.0, "the compared sentence holds no number");
+    fn windows_are_two_sentences_under_their_headings_and_the_likeliest_is_first() {
+        let text = "The stopcock is under the stairs. It was renewed in 2019. The cat sleeps on the boiler.";
+        let hits = [hit(1, text, 0, 0.5)];
+        let wanted = Wanted::new("When was the stopcock for the water renewed?", &hits);
+        let windows = windows(&hits, &[], &wanted);
+        assert_eq!((windows.len(), windows[0].share), (3, 1.0));
+        assert!(windows[2].share < 1.0);
     }
 
     #[test]
     fn a_model_that_says_no_is_believed_and_one_that_is_supported_helps() {
-        let signals = signals("When was the stopcock renewed?", 0.7);
-        let verdict = |declined, support| signals.verdict(Some(Written { declined, support }));
+        let verdict = |declined, support| KNOWN.verdict(Some(Written { declined, support }));
         assert_eq!(verdict(true, 1.0).0, Status::NotFound);
         assert!(verdict(false, 1.0).1.probability > verdict(false, 0.0).1.probability);
     }

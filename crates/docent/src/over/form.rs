@@ -76,6 +76,54 @@ impl Form {
     }
 }
 
+/// Words between the documents of a question and what they are to hold.
+const FRAMING: [&str; 24] = [
+    "mention",
+    "mentions",
+    "say",
+    "says",
+    "talk",
+    "talks",
+    "speak",
+    "speaks",
+    "contain",
+    "contains",
+    "discuss",
+    "discusses",
+    "deal",
+    "deals",
+    "with",
+    "about",
+    "are",
+    "is",
+    "that",
+    "which",
+    "of",
+    "something",
+    "anything",
+    "name",
+];
+
+impl Form {
+    /// What the documents of a listing question are to hold: "Mr Ruiz" of "Which documents mention Mr Ruiz?". Otherwise the question.
+    pub(super) fn topic(question: &str) -> &str {
+        if Self::of(question) != Some(Self::Which) {
+            return question;
+        }
+        let mut is_named = false;
+        let mut is_frame = |said: &str| {
+            let word = said.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+            let was_named = is_named;
+            is_named |= DOCUMENTS.contains(&word.as_str());
+            !was_named || FRAMING.contains(&word.as_str())
+        };
+        let framing: usize =
+            question.split_inclusive(' ').take_while(|said| is_frame(said)).map(str::len).sum();
+        let topic = question[framing..].trim_matches(|c: char| c.is_whitespace() || c == '?');
+        if topic.is_empty() { question } else { topic }
+    }
+}
+
 /// "which of my documents …", "list all files …"
 fn names_documents_after(words: &[&str], beginning: &str) -> bool {
     let beginning: Vec<&str> = beginning.split(' ').collect();
@@ -96,6 +144,13 @@ fn asks_what_about(words: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listing_question_is_searched_for_what_the_documents_are_to_hold() {
+        assert_eq!(Form::topic("Which documents mention Mr Ruiz?"), "Mr Ruiz");
+        assert_eq!(Form::topic("How many of my files are about money?"), "money");
+        assert_eq!(Form::topic("What is the notice period?"), "What is the notice period?");
+    }
 
     #[test]
     fn questions_about_documents_are_told_from_questions_about_what_they_say() {

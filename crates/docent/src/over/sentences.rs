@@ -23,6 +23,9 @@ const N_SUMMED: usize = 64;
 /// Sentences that stand for a document in a summary.
 const N_SHOWN: usize = 2;
 
+/// Share of a question's words that stand together where something is mentioned, whatever else is said of it.
+const ALL_WORDS: f32 = 0.99;
+
 /// A place that stands for a document.
 struct Told {
     document: DocId,
@@ -94,11 +97,13 @@ fn best(
     let within = vec![file.stat.path.clone()];
     let search =
         SearchOptions { k: N_WEIGHED, within, narrow: Narrow::default(), ..SearchOptions::default() };
-    let hits = library.search_in(asked.index, asked.question, &search)?;
-    let sentences = found::compared(embedder, asked.question, &hits)?;
-    let (status, _) = found::Signals::of(asked.question, &hits, &sentences).verdict(None);
+    let wanted = Form::topic(asked.question);
+    let hits = library.search_in(asked.index, wanted, &search)?;
+    let sentences = found::compared(embedder, wanted, &hits)?;
+    let signals = found::Signals::of(wanted, &hits, &sentences, embedder)?;
+    let holds = signals.window >= ALL_WORDS || signals.verdict(None).0 != Status::NotFound;
     let best = sentences.iter().max_by(|a, b| a.cosine.total_cmp(&b.cosine));
-    Ok(best.filter(|_| status != Status::NotFound).map(|best| {
+    Ok(best.filter(|_| holds).map(|best| {
         let (document, span) = best.in_document(&hits);
         Told { document, span, headings: hits[best.hit].chunk.heading_path.clone() }
     }))
