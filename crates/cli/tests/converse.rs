@@ -6,12 +6,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{Home, repository};
-
-/// A model that answers noise, and always the same.
-fn tiny() -> String {
-    repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string()
-}
+use support::{Home, tiny};
 
 fn home() -> Home {
     let home = Home::with_models();

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Home, repository};
+use support::{Home, repository, tiny};
 
 const MODEL: &str = "smollm2-135m-instruct";
 
@@ -45,7 +45,7 @@ fn no_token_of_a_document_is_special_whatever_its_text_spells() {
             .exits(0)
             .json()
     };
-    let toy = repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string();
+    let toy = tiny();
     for model in [MODEL, &toy] {
         let harmless = prompt(home.docs().join("plain").to_str().unwrap(), model, "Where is the mast?");
         let before = |prompt: &Value| {

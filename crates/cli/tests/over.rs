@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Home, repository};
+use support::{Home, shelves, tiny};
 
 fn home() -> Home {
     let home = Home::with_models();
@@ -65,10 +65,8 @@ fn a_summary_has_something_of_each_document() {
 fn a_writing_model_reads_each_document_and_the_next_question_reads_none_again() {
     let home = home();
     let docs = home.docs().display().to_string();
-    let model = repository().join("crates/lm/tests/data/tiny-q4_k_m.gguf").display().to_string();
-    let lines: String =
-        (0..90).map(|i| format!("Shelf {i} stands in room {} of the house.\n", i * 7 % 13)).collect();
-    home.write("long.txt", lines);
+    let model = tiny();
+    home.write("long.txt", shelves("jar", 90));
     let ask = |question: &str| {
         let args = [
             "ask",

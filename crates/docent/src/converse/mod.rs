@@ -24,7 +24,7 @@ use docent_prefix::Owner;
 use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Timing};
-use crate::ask::{AskEvent, AskOptions, Asked, N_CANDIDATES, not_found};
+use crate::ask::{AskEvent, AskOptions, Asked, not_found};
 use crate::chat::template_of;
 use crate::history::MadeFrom;
 use crate::journal;
@@ -33,7 +33,7 @@ use crate::prompt::{Dialogue, Turned};
 use crate::replay::Sources;
 use crate::warm::files_in;
 use crate::write::{self, Laid, Plan};
-use crate::{Difference, Error, Library, SearchOptions, found, kept, quote};
+use crate::{Difference, Error, Library, found, kept, quote};
 
 pub use turn::{ConversationInfo, Turn};
 
@@ -166,9 +166,7 @@ impl Talk<'_> {
             on_event(AskEvent::Searched(searched.clone()));
         }
         let searched = searched.unwrap_or_else(|| question.to_owned());
-        let AskOptions { within, narrow, rerank, .. } = self.options.clone();
-        let search = SearchOptions { k: N_CANDIDATES, within, narrow, rerank, ..SearchOptions::default() };
-        let hits = self.library.search_in(&self.index, &searched, &search)?;
+        let hits = self.library.search_in(&self.index, &searched, &self.options.candidates())?;
         let retrieve_s = start.elapsed().as_secs_f64();
         let answered = match hits.is_empty() && self.said.is_empty() {
             true => Ok((not_found(&self.model, &hits), Vec::new(), false)),

@@ -34,6 +34,7 @@ pub(crate) const N_WEIGHED: usize = 32;
 
 /// Figures of what a search found, for telling whether it holds the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Signals {
     /// Cosine of the question with the best sentence under its headings.
     pub cosine: f32,
@@ -49,6 +50,7 @@ pub struct Signals {
 
 /// How likely the documents hold the answer, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Held {
     /// Probability that they do, 0 to 1.
     pub probability: f32,

@@ -23,17 +23,18 @@ use docent_infer::Cancel;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Citation, Status, Timing};
-use crate::ask::{AskEvent, AskOptions, Asked, N_CANDIDATES, not_found};
+use crate::ask::{AskEvent, AskOptions, Asked, not_found};
 use crate::cite::{self, Findings, Source};
 use crate::locate::Locator;
 use crate::warm::files_in;
-use crate::{Error, Library, SearchOptions};
+use crate::{Error, Library};
 use notes::{Note, Reader};
 
 pub use form::Form;
 
 /// What a question about all documents read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Coverage {
     /// Documents that the question was asked about.
     pub documents: usize,
@@ -96,9 +97,7 @@ impl Library {
         let model = self.choose_model(&options.model)?;
         let index = self.open_index()?;
         let files = files_in(&index.snapshot()?, &options.narrow.filter(&options.within))?;
-        let AskOptions { within, narrow, .. } = options.clone();
-        let search = SearchOptions { k: N_CANDIDATES, within, narrow, ..SearchOptions::default() };
-        let hits = self.search_in(&index, question, &search)?;
+        let hits = self.search_in(&index, question, &options.candidates())?;
         let loading = Instant::now();
         let engine = self.engine(&model, options.kv_type)?;
         let prefixes = match options.style.quotes(&model) {
