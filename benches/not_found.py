@@ -103,6 +103,10 @@ def read(path, half):
     return [row for row in rows if half in (None, row["half"])]
 
 
+def is_understood(row):
+    return row["result"]["held"]["signals"].get("understood", 1.0) >= 0.5
+
+
 def area(values, labels):
     """Area under the receiver operating curve of one signal."""
     absent = [v for v, label in zip(values, labels) if label]
@@ -111,7 +115,8 @@ def area(values, labels):
 
 
 def fit(arguments):
-    answers = read(arguments.answers, arguments.half or "a")
+    # Where the embedding model does not know the script the words alone decide: weights.rs says how.
+    answers = [row for row in read(arguments.answers, arguments.half or "a") if is_understood(row)]
     names = arguments.signals.split(",")
     rows = [[row["result"]["held"]["signals"].get(name) or 0.0 for name in names] for row in answers]
     labels = [0 if row["answerable"] else 1 for row in answers]

@@ -95,9 +95,9 @@ impl Term {
         n_common >= SHORTEST_COMMON && (is_part || n_common as f32 >= FORM_OF * long as f32)
     }
 
-    /// Whether the embedding model knows what the word means by itself.
+    /// Whether the embedding model may know what the word means by itself: the catalogue's know Latin letters.
     fn has_meaning(&self) -> bool {
-        self.said.bytes().all(|byte| byte.is_ascii_alphabetic())
+        self.said.chars().all(|c| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | 'À'..='ɏ'))
     }
 }
 
@@ -135,6 +135,12 @@ impl Wanted {
             absent: if all > 0.0 { absent / all } else { 0.0 },
             words: words.into_iter().map(|(term, weight, _)| (term, weight)).collect(),
         }
+    }
+
+    /// The share of the words that the embedding model may know; 1 where the question has no content word.
+    pub(super) fn understood(&self) -> f32 {
+        let n_known = self.words.iter().filter(|(term, _)| term.has_meaning()).count();
+        if self.words.is_empty() { 1.0 } else { n_known as f32 / self.words.len() as f32 }
     }
 
     /// The share of the weight that `held` holds; 0 where the question has no content word.

@@ -46,6 +46,8 @@ pub struct Signals {
     pub meaning: f32,
     /// Weighted share of the question's words that none of the passages holds.
     pub absent: f32,
+    /// Share of the question's words that are written in a script the embedding model was made for. Where it is small, cosines mean little.
+    pub understood: f32,
 }
 
 /// How likely the documents hold the answer, and why.
@@ -91,6 +93,7 @@ impl Signals {
             window: best(&mut windows.iter().map(|window| window.share)),
             meaning: best(&mut likely.iter().map(|terms| wanted.share_of_meaning(terms, &meanings))),
             absent: wanted.absent,
+            understood: wanted.understood(),
         })
     }
 
@@ -186,10 +189,16 @@ pub(crate) mod tests {
         }
     }
 
-    const KNOWN: Signals =
-        Signals { cosine: 0.7, cosine_of_kind: 0.7, window: 0.9, meaning: 0.95, absent: 0.0 };
+    const KNOWN: Signals = Signals {
+        cosine: 0.7,
+        cosine_of_kind: 0.7,
+        window: 0.9,
+        meaning: 0.95,
+        absent: 0.0,
+        understood: 1.0,
+    };
     const UNKNOWN: Signals =
-        Signals { cosine: 0.3, cosine_of_kind: 0.1, window: 0.2, meaning: 0.5, absent: 0.6 };
+        Signals { cosine: 0.3, cosine_of_kind: 0.1, window: 0.2, meaning: 0.5, absent: 0.6, understood: 1.0 };
 
     #[test]
     fn a_question_whose_words_stand_together_is_answered_and_one_whose_stand_nowhere_is_not() {
@@ -205,6 +214,13 @@ pub(crate) mod tests {
         assert!(absence(Signals { cosine_of_kind: 0.0, ..KNOWN }) > before);
         assert!(absence(Signals { meaning: 0.5, ..KNOWN }) > before);
         assert!(absence(Signals { absent: 0.5, ..KNOWN }) > before);
+    }
+
+    #[test]
+    fn where_the_embedding_model_knows_no_word_the_words_alone_decide() {
+        let foreign = Signals { understood: 0.0, ..UNKNOWN };
+        assert_ne!(Signals { window: 0.4, ..foreign }.verdict(None).0, Status::NotFound);
+        assert_eq!(Signals { window: 0.0, cosine: 0.9, ..foreign }.verdict(None).0, Status::NotFound);
     }
 
     #[test]
