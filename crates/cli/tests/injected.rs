@@ -52,7 +52,11 @@ fn no_token_of_a_document_is_special_whatever_its_text_spells() {
             let start = prompt["documents"]["start"].as_u64().unwrap() as usize;
             numbers(&prompt["tokens"])[..start].to_vec()
         };
-        for (row, _) in injected() {
+        for (row, content) in injected() {
+            // Of the second tokenizer, what spells its tokens will do.
+            if model != MODEL && !String::from_utf8_lossy(&content).contains('<') {
+                continue;
+            }
             let file = home.docs().join(row["file"].as_str().unwrap());
             let read = prompt(file.to_str().unwrap(), model, row["question"].as_str().unwrap());
             let (start, end) = (&read["documents"]["start"], &read["documents"]["end"]);
@@ -69,6 +73,11 @@ fn no_token_of_a_document_is_special_whatever_its_text_spells() {
     }
 }
 
+/// What moves a terminal's cursor, opens its links or reorders its lines.
+fn steers(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[test]
 fn what_a_document_says_is_printed_as_text_and_cited_to_the_byte() {
     let home = home();
@@ -76,12 +85,10 @@ fn what_a_document_says_is_printed_as_text_and_cited_to_the_byte() {
         let file = home.docs().join(row["file"].as_str().unwrap());
         let file = file.to_str().unwrap();
         let question = row["question"].as_str().unwrap();
-        let shown = home.docent(&["-q", "ask", "--in", file, "-m", MODEL, "--no-history", question]);
-        let steers = |c: char| {
-            c.is_control() && c != '\n' && c != '\t'
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        assert!(!shown.stdout.contains(steers), "{row}: {:?}", shown.stdout);
+        if String::from_utf8_lossy(&content).contains(steers) {
+            let shown = home.docent(&["-q", "ask", "--in", file, "-m", MODEL, "--no-history", question]);
+            assert!(!shown.stdout.contains(steers), "{row}: {:?}", shown.stdout);
+        }
         let answer =
             home.docent(&["-q", "ask", "--in", file, "-m", MODEL, "--no-history", "--json", question]).json();
         for citation in answer["citations"].as_array().unwrap() {

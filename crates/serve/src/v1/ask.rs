@@ -268,7 +268,9 @@ fn event(told: Told) -> Event {
             Event::new("document", &json!({ "n": n, "of": of, "path": path }))
         }
         Told::Event(AskEvent::Searched(question)) => Event::new("searched", &json!({ "question": question })),
-        Told::Event(AskEvent::BegunAnew { n_turns }) => Event::new("begun_anew", &json!({ "turns": n_turns })),
+        Told::Event(AskEvent::BegunAnew { n_turns }) => {
+            Event::new("begun_anew", &json!({ "turns": n_turns }))
+        }
         Told::Answered(answer) => Event::new("result", &answer),
         Told::Kept(kept) => Event::new("kept", &kept),
         Told::Failed(problem) => Event::problem(&problem),
