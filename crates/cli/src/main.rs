@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use docent_extract::Limits;
 
-use args::{Cli, Color, Command};
+use args::{Cli, Color, Command, DebugCommand};
 use commands::Context;
 use config::Configuration;
 use exit::Outcome;
@@ -92,7 +92,14 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Show(args) => commands::library::show(&Context::new(common, None)?, &args),
         Command::Status(args) => commands::status::run(&Context::new(common, None)?, &args),
         Command::Models(command) => commands::models::run(&Context::new(common, None)?, command),
-        Command::Chat(args) => commands::chat::run(&Context::new(common, None)?, &args),
+        Command::Chat(args) => {
+            let mut context = Context::new(common, Some(&args.evidence.ingest))?;
+            context.library.keep_history(args.history.days());
+            match args.list || args.is_about_documents() {
+                true => commands::converse::run(&context, &args),
+                false => commands::chat::run(&context, &args),
+            }
+        }
         Command::Warm(args) => commands::warm::run(&Context::new(common, Some(&args.ingest))?, &args),
         Command::Cache(command) => commands::cache::run(&Context::new(common, None)?, command),
         Command::Mcp(args) => commands::mcp::run(Context::new(common, None)?, &args),
@@ -100,7 +107,14 @@ fn run_with_library(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Reset(args) => commands::reset::run(&Context::new(common, None)?, &args),
         Command::Eval(args) => commands::eval::run(&Context::new(common, None)?, &args),
         Command::Bench(command) => commands::bench::run(&Context::new(common, None)?, command),
-        Command::Debug(command) => commands::debug::run(&Context::new(common, None)?, command),
+        Command::Debug(command) => {
+            let ingest = match &command {
+                DebugCommand::Prompt { evidence, .. } => Some(&evidence.ingest),
+                _ => None,
+            };
+            let context = Context::new(common, ingest)?;
+            commands::debug::run(&context, command)
+        }
         Command::Config(_)
         | Command::Completions(_)
         | Command::Man(_)

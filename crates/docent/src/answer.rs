@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cite::Kind;
+use crate::found::Held;
+use crate::over::Coverage;
 
 /// Whether the documents held the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct Answer {
     pub id: Option<String>,
     /// Whether the documents held it.
     pub status: Status,
+    /// How likely they hold it, and what that was taken from; none where that was not looked at.
+    #[serde(default)]
+    pub held: Option<Held>,
     /// The model's text, without its reasoning.
     pub answer: String,
     /// Where each supported sentence comes from.
@@ -39,6 +44,9 @@ pub struct Answer {
     pub failed_quotes: Vec<String>,
     /// The best passages, when the status is `not_found`: where to look instead.
     pub nearest: Vec<Place>,
+    /// What was read, where all documents were to be.
+    #[serde(default)]
+    pub coverage: Option<Coverage>,
     /// The model that answered.
     pub model: String,
     /// Token counts.

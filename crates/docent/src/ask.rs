@@ -133,6 +133,22 @@ pub enum AskEvent {
     Thinking(String),
     /// A piece of the answer.
     Answer(String),
+    /// Of all documents, this one is read next.
+    Document {
+        /// Its number, from 1.
+        n: usize,
+        /// Documents in all.
+        of: usize,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// A question that follows another was searched for in these words.
+    Searched(String),
+    /// A conversation no longer fits the model's context: so many turns are not before it any more.
+    BegunAnew {
+        /// Turns.
+        n_turns: usize,
+    },
     /// The answer could not be written down in the history, and why.
     NotWrittenDown(String),
 }
@@ -183,7 +199,7 @@ impl Library {
         };
         let (mut answer, made) = if quotes {
             let embedder = self.embedder()?;
-            (quote::answer(&asked, &embedder, cancel, on_event)?, quote::made(&asked, &embedder))
+            (quote::answer(&asked, None, &embedder, cancel, on_event)?, quote::made(&asked, &embedder))
         } else {
             write::answer(self, &asked, cancel, on_event)?
         };
@@ -198,7 +214,7 @@ impl Library {
     }
 
     /// The answer with its name in the history.
-    fn named(
+    pub(crate) fn named(
         &self,
         question: &str,
         made: Option<Made>,
@@ -214,6 +230,14 @@ impl Library {
 }
 
 impl Style {
+    /// Whether the model that is chosen by `choice` quotes.
+    ///
+    /// # Errors
+    /// As [`Library::choose_model`].
+    pub fn quotes_with(self, library: &Library, choice: &ModelChoice) -> Result<bool, Error> {
+        Ok(self.quotes(&library.choose_model(choice)?))
+    }
+
     pub(crate) fn quotes(self, model: &ChosenModel) -> bool {
         match self {
             Style::Auto => model.evidence_budget < SMALL_BUDGET,
@@ -245,11 +269,13 @@ pub(crate) fn not_found(model: &ChosenModel, hits: &[Hit]) -> Answer {
     Answer {
         id: None,
         status: Status::NotFound,
+        held: None,
         answer: "This is not in your documents.".to_owned(),
         citations: Vec::new(),
         unsupported: Vec::new(),
         failed_quotes: Vec::new(),
         nearest: nearest(hits),
+        coverage: None,
         model: model.name.clone(),
         usage: Usage::default(),
         timing: Timing::default(),

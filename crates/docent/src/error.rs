@@ -144,8 +144,21 @@ pub enum Error {
         /// More than one has such a name.
         several: bool,
     },
+    /// No conversation of this name was written down, or more than one.
+    #[error(
+        "{} conversation has a name that begins with {id:?}; `docent chat --list` lists them",
+        if *several { "more than one" } else { "no" }
+    )]
+    NoSuchConversation {
+        /// What was asked for.
+        id: String,
+        /// More than one has such a name.
+        several: bool,
+    },
     /// An answer that was not made from documents.
-    #[error("nothing was found for the question of {id}, so there is nothing to replay")]
+    #[error(
+        "{id} was not made from a few passages: nothing was found for it, or all documents were read; ask again instead"
+    )]
     NothingToReplay {
         /// Its name.
         id: String,

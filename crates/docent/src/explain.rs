@@ -1,5 +1,7 @@
 //! What an answer would read, and why, without running the model.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Instant;
 
 use docent_infer::Reading;
@@ -81,6 +83,17 @@ pub struct LeftOutPlace {
     pub reason: &'static str,
 }
 
+/// The tokens of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PromptTokens {
+    /// All of them.
+    pub tokens: Vec<u32>,
+    /// Where the documents stand.
+    pub documents: Range<usize>,
+    /// Places of the tokens that are the template's or otherwise special.
+    pub special: Vec<usize>,
+}
+
 impl Library {
     /// What [`Library::ask`] would read for `question`.
     ///
@@ -93,6 +106,57 @@ impl Library {
         on_event: &mut dyn FnMut(Reading),
     ) -> Result<Packing, Error> {
         let start = Instant::now();
+        self.packed(question, options, on_event, &mut |asked, packed, plan| {
+            let retrieve_s = start.elapsed().as_secs_f64();
+            // The last token is always computed: its logits are what the answer begins with.
+            let readable = &packed.tokens[..packed.tokens.len().saturating_sub(1)];
+            let cached_tokens =
+                asked.prefixes.map_or(0, |prefixes| prefixes.n_cached(asked.engine.model(), readable));
+            let n_new = packed.tokens.len() - cached_tokens;
+            let mut locator = Locator::new(asked.index);
+            Ok(Packing {
+                model: asked.model.name.clone(),
+                budget: plan.budget.evidence,
+                prompt_tokens: packed.tokens.len(),
+                cached_tokens,
+                estimate_s: asked.prefixes.and_then(|prefixes| prefixes.estimate(cached_tokens, n_new)),
+                retrieve_s,
+                passages: packed_places(packed, asked.hits, cached_tokens, &mut locator)?,
+                left_out: left_out_places(packed, asked.hits, &mut locator)?,
+            })
+        })
+    }
+
+    /// The tokens that [`Library::ask`] would read for `question`.
+    ///
+    /// # Errors
+    /// As [`Library::packing`].
+    pub fn prompt(
+        &self,
+        question: &str,
+        options: &AskOptions,
+        on_event: &mut dyn FnMut(Reading),
+    ) -> Result<PromptTokens, Error> {
+        self.packed(question, options, on_event, &mut |asked, packed, _| {
+            let tokenizer = asked.engine.model().tokenizer();
+            let special: HashSet<u32> = tokenizer.special_tokens().map(|(_, id)| id).collect();
+            let is_special = |(_, token): &(usize, &u32)| special.contains(*token);
+            Ok(PromptTokens {
+                documents: packed.documents_start..packed.documents_end,
+                special: packed.tokens.iter().enumerate().filter(is_special).map(|(at, _)| at).collect(),
+                tokens: packed.tokens.clone(),
+            })
+        })
+    }
+
+    /// Packs as for an answer, and gives `with` what there is.
+    fn packed<T>(
+        &self,
+        question: &str,
+        options: &AskOptions,
+        on_event: &mut dyn FnMut(Reading),
+        with: &mut dyn FnMut(&Asked, &Packed, &Plan) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let model = self.choose_model(&options.model)?;
         if options.style.quotes(&model) {
             return Err(Error::NothingToPack { name: model.name });
@@ -113,23 +177,7 @@ impl Library {
         let plan = Plan::new(&model, options, prefixes.as_ref());
         let files = files_in(&index.snapshot()?, &options.narrow.filter(&options.within))?;
         let packed = write::pack_prompt(self, &asked, &plan, &files)?;
-        let retrieve_s = start.elapsed().as_secs_f64();
-        // The last token is always computed: its logits are what the answer begins with.
-        let readable = &packed.tokens[..packed.tokens.len().saturating_sub(1)];
-        let cached_tokens =
-            prefixes.as_ref().map_or(0, |prefixes| prefixes.n_cached(engine.model(), readable));
-        let n_new = packed.tokens.len() - cached_tokens;
-        let mut locator = Locator::new(&index);
-        Ok(Packing {
-            model: model.name.clone(),
-            budget: plan.budget.evidence,
-            prompt_tokens: packed.tokens.len(),
-            cached_tokens,
-            estimate_s: prefixes.as_ref().and_then(|prefixes| prefixes.estimate(cached_tokens, n_new)),
-            retrieve_s,
-            passages: packed_places(&packed, &hits, cached_tokens, &mut locator)?,
-            left_out: left_out_places(&packed, &hits, &mut locator)?,
-        })
+        with(&asked, &packed, &plan)
     }
 }
 

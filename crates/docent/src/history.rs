@@ -1,23 +1,15 @@
-//! What was asked and answered, with all that it takes to make an answer again.
-//!
-//! One JSON object a line, in `history.jsonl` beside the index, readable by its owner alone: questions and answers are private. A
-//! line that cannot be read (a process was killed while it wrote) is passed over. Whoever adds a line also removes those that are
-//! too old, by writing the file anew beside the old one and renaming it; a lock on `history.lock` keeps two of them apart.
+//! What was asked and answered, with all that it takes to make an answer again: `history.jsonl` beside the index (see [`journal`]).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io;
+use std::path::PathBuf;
 
 use docent_infer::Sampling;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::converse::Turn;
+use crate::journal::{self, Entry};
 use crate::{Error, Library};
-
-/// Hexadecimal digits of an answer's name.
-const ID_DIGITS: usize = 10;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An answered question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +93,15 @@ pub struct MadeFrom {
     pub rank: usize,
     /// Score in the search.
     pub score: f32,
+    /// Cosine with the question, where that was taken.
+    #[serde(default)]
+    pub cosine: Option<f32>,
+}
+
+impl Entry for Record {
+    fn asked_at(&self) -> u64 {
+        self.asked_at
+    }
 }
 
 impl Library {
@@ -109,7 +110,7 @@ impl Library {
     /// # Errors
     /// A file that cannot be read.
     pub fn history(&self) -> Result<Vec<Record>, Error> {
-        read(&self.settings.history_path()).map_err(|source| self.history_error(source))
+        journal::read(&self.settings.history_path()).map_err(|source| self.history_error(source))
     }
 
     /// The record of this name, of which the beginning is enough; `last` is the newest.
@@ -130,19 +131,14 @@ impl Library {
         }
     }
 
-    /// Forgets everything, and gives the number of records.
+    /// Forgets everything, conversations too, and gives the number of questions.
     ///
     /// # Errors
     /// A file that cannot be removed.
     pub fn clear_history(&self) -> Result<usize, Error> {
-        let path = self.settings.history_path();
         let clear = || -> io::Result<usize> {
-            let n_records = read(&path)?.len();
-            if path.exists() {
-                let _lock = lock(&path)?;
-                std::fs::remove_file(&path)?;
-            }
-            Ok(n_records)
+            let n_records = journal::clear::<Record>(&self.settings.history_path())?;
+            Ok(n_records + journal::clear::<Turn>(&self.settings.conversations_path())?)
         };
         clear().map_err(|source| self.history_error(source))
     }
@@ -155,8 +151,8 @@ impl Library {
         answer: &Answer,
     ) -> Result<Option<String>, Error> {
         let Some(days) = self.settings.history_days else { return Ok(None) };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let id = new_id(question, now);
+        let now = journal::now();
+        let id = journal::new_id(question, now);
         let record = Record {
             id: id.clone(),
             asked_at: now.as_secs(),
@@ -165,99 +161,20 @@ impl Library {
             made,
             answer: Answer { id: Some(id.clone()), ..answer.clone() },
         };
-        let oldest = now.saturating_sub(DAY * days).as_secs();
-        append(&self.settings.history_path(), &record, oldest)
+        journal::append(&self.settings.history_path(), &record, days)
             .map_err(|source| self.history_error(source))?;
         Ok(Some(id))
     }
 
-    fn history_error(&self, source: io::Error) -> Error {
+    pub(crate) fn history_error(&self, source: io::Error) -> Error {
         Error::History { path: self.settings.history_path(), source }
     }
 }
 
-fn new_id(question: &str, now: Duration) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(question.as_bytes());
-    hasher.update(&now.as_nanos().to_le_bytes());
-    hasher.update(&std::process::id().to_le_bytes());
-    hasher.finalize().to_hex()[..ID_DIGITS].to_owned()
-}
-
-/// The records of a file, oldest first; none if it is not there.
-fn read(path: &Path) -> io::Result<Vec<Record>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let lines = BufReader::new(file).split(b'\n').collect::<io::Result<Vec<_>>>()?;
-    Ok(lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect())
-}
-
-fn append(path: &Path, record: &Record, oldest: u64) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let _lock = lock(path)?;
-    let line = serde_json::to_string(record)? + "\n";
-    if first(path)?.is_some_and(|first| first.asked_at < oldest) {
-        return rewrite(path, oldest, &line);
-    }
-    let mut file = private(OpenOptions::new().read(true).append(true).create(true)).open(path)?;
-    // A line that was cut off must not swallow this one.
-    let is_cut = file.seek(SeekFrom::End(-1)).is_ok() && {
-        let mut last = [0];
-        file.read_exact(&mut last).is_ok() && last != *b"\n"
-    };
-    let line = if is_cut { format!("\n{line}") } else { line };
-    file.write_all(line.as_bytes())
-}
-
-/// The oldest record.
-fn first(path: &Path) -> io::Result<Option<Record>> {
-    let mut line = Vec::new();
-    match File::open(path) {
-        Ok(file) => BufReader::new(file).read_until(b'\n', &mut line)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(serde_json::from_slice(&line).ok())
-}
-
-/// Leaves out what is older than `oldest` and adds `line`.
-fn rewrite(path: &Path, oldest: u64, line: &str) -> io::Result<()> {
-    let new = path.with_extension("jsonl.new");
-    let mut text = String::new();
-    for record in read(path)?.iter().filter(|record| record.asked_at >= oldest) {
-        text += &serde_json::to_string(record)?;
-        text.push('\n');
-    }
-    text += line;
-    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)
-}
-
-fn lock(path: &Path) -> io::Result<File> {
-    let file = private(OpenOptions::new().write(true).create(true)).open(path.with_extension("lock"))?;
-    file.lock()?;
-    Ok(file)
-}
-
-/// Files that only their owner can read.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::Settings;
     use crate::answer::{Status, Timing, Usage};
@@ -266,11 +183,13 @@ mod tests {
         Answer {
             id: None,
             status: Status::NotFound,
+            held: None,
             answer: "Nothing.".to_owned(),
             citations: Vec::new(),
             unsupported: Vec::new(),
             failed_quotes: Vec::new(),
             nearest: Vec::new(),
+            coverage: None,
             model: "m".to_owned(),
             usage: Usage::default(),
             timing: Timing { total_s: 0.125, ..Timing::default() },
@@ -323,7 +242,7 @@ mod tests {
         library.write_down("Why?", None, &answer()).unwrap();
         let path = library.settings().history_path();
         let mut old = library.record("last").unwrap();
-        (old.asked_at, old.question) = (old.asked_at - 91 * DAY.as_secs(), "Long ago?".to_owned());
+        (old.asked_at, old.question) = (old.asked_at - 91 * 24 * 60 * 60, "Long ago?".to_owned());
         let recent = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, serde_json::to_string(&old).unwrap() + "\n" + &recent).unwrap();
         library.write_down("When?", None, &answer()).unwrap();

@@ -41,18 +41,22 @@ mod ask;
 mod asking;
 pub mod chat;
 pub mod cite;
+mod converse;
 mod documents;
 mod error;
 mod evaluate;
 mod explain;
+mod found;
 mod history;
 mod integrity;
+mod journal;
 pub mod json;
 mod kept;
 mod library;
 mod locate;
 mod models;
 mod narrow;
+mod over;
 mod prompt;
 mod quote;
 mod replay;
@@ -66,6 +70,7 @@ pub use answer::{Answer, Check, Citation, Place, Status, Timing, Usage};
 pub use ask::{AskEvent, AskOptions, Evidence, Style};
 pub use asking::{Asking, Next};
 pub use cite::Kind;
+pub use converse::{ConversationInfo, Talk, Turn};
 pub use docent_index::{DocumentText, Fate, FileRecord, IndexError, PathGlob, Root, RootSettings, Stats};
 pub use docent_infer::{
     BenchFigures, BenchPlan, Cancel, Engine, InferError, Prefixes, Prompt, Reading, Session, SyncEvent,
@@ -79,7 +84,8 @@ pub use docent_retrieve::Hit;
 pub use docent_retrieve::evaluation::{Progress as EvaluationProgress, Report as EvaluationReport};
 pub use error::Error;
 pub use evaluate::{EmbeddingRun, Evaluated};
-pub use explain::{LeftOutPlace, PackedPlace, Packing, Why};
+pub use explain::{LeftOutPlace, PackedPlace, Packing, PromptTokens, Why};
+pub use found::{Held, Signals};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
 pub use library::index_writer;
@@ -88,6 +94,7 @@ pub use models::{
     BEST_MODEL, ChosenModel, EMBEDDING_MODEL, KvType, ModelChoice, RERANKING_MODEL, STARTER_MODEL,
 };
 pub use narrow::{Narrow, parse_date, parse_type};
+pub use over::{Coverage, Form, Reach};
 pub use replay::{Difference, Replayed};
 pub use search::{Around, Found, FoundHit, Rerank, Reranked, SearchMode, SearchOptions};
 pub use settings::Settings;

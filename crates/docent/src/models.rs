@@ -60,6 +60,11 @@ pub struct ChosenModel {
 }
 
 impl ChosenModel {
+    /// What to choose it by again: one of the catalogue is known by its name, wherever it lies; one of the user's by its path.
+    pub(crate) fn to_choose(&self) -> String {
+        if self.entry.is_some() { self.name.clone() } else { self.path.display().to_string() }
+    }
+
     /// Sampling and lengths that suit the model.
     pub fn generation(&self) -> GenerateOptions {
         let max_tokens = if self.reasons { REASONED_ANSWER_TOKENS + THINKING_TOKENS } else { ANSWER_TOKENS };

@@ -7,6 +7,8 @@
 //! Whatever stands before the question is the same for every question, so that its state can be kept: no date, no
 //! score, no name of the user. Change a word here and every kept prefix is void.
 
+use std::ops::Range;
+
 use docent_lm::chat::{ChatOptions, ChatTemplate, Message, Piece, encode_pieces};
 use docent_lm::tokenizer::Tokenizer;
 
@@ -25,6 +27,8 @@ const BRIEF_INSTRUCTIONS: &str =
 
 /// What stands between instructions and the first document.
 const HEADING: &str = "Documents:\n\n";
+/// The same in a later turn of a conversation.
+const MORE_HEADING: &str = "More documents:\n\n";
 
 /// The tokens before and after the documents.
 pub(crate) struct Surroundings {
@@ -66,6 +70,75 @@ impl Surroundings {
         let mut tokens = tokenizer.encode(&closing_words(question, numbers));
         tokens.extend(&self.closing);
         tokens
+    }
+}
+
+/// A turn of a conversation about documents, as the model is to read it.
+pub(crate) struct Turned<'a> {
+    pub question: &'a str,
+    /// The tokens of the documents that came with the question; none where those of earlier turns do.
+    pub documents: &'a [u32],
+    /// Numbers of the passages that matter most, best first.
+    pub numbers: &'a [usize],
+    /// What the model replied; none for the turn that it is to reply to.
+    pub reply: Option<&'a str>,
+}
+
+/// A conversation as tokens, and where the documents of its first turn stand in them.
+pub(crate) struct Dialogue {
+    pub tokens: Vec<u32>,
+    pub documents: Range<usize>,
+}
+
+impl Dialogue {
+    /// Renders `turns`, of which the last has no reply. Its beginning, up to the end of the first documents, is that of a single question
+    /// about them, and each turn is the beginning of the next as far as the template repeats earlier turns.
+    ///
+    /// # Errors
+    /// A template that fails or leaves a message out.
+    pub fn render(
+        template: &ChatTemplate,
+        tokenizer: &Tokenizer,
+        brief: bool,
+        turns: &[Turned<'_>],
+    ) -> Result<Self, Error> {
+        let instructions = if brief { BRIEF_INSTRUCTIONS } else { INSTRUCTIONS };
+        let mut messages = vec![Message::system(instructions)];
+        for turn in turns {
+            messages.push(Message::user(HEADING));
+            messages.extend(turn.reply.map(Message::assistant));
+        }
+        let pieces = template.pieces(&messages, &ChatOptions::default())?;
+        let turn_of = |message: usize| message.checked_sub(1).filter(|at| at % 2 == 0).map(|at| at / 2);
+        let mut dialogue = Self { tokens: Vec::new(), documents: 0..0 };
+        for piece in pieces {
+            let turn = match &piece {
+                Piece::Content { message, .. } => {
+                    turn_of(*message).and_then(|at| turns.get(at).map(|t| (at, t)))
+                }
+                Piece::Template(_) => None,
+            };
+            let Some((at, turn)) = turn else {
+                match piece {
+                    // BOS belongs to the first piece alone.
+                    _ if dialogue.tokens.is_empty() => dialogue.tokens = encode_pieces(tokenizer, &[piece]),
+                    Piece::Template(text) => dialogue.tokens.extend(tokenizer.encode_template(&text)),
+                    Piece::Content { text, .. } => dialogue.tokens.extend(tokenizer.encode(&text)),
+                }
+                continue;
+            };
+            if !turn.documents.is_empty() {
+                dialogue.tokens.extend(tokenizer.encode(if at == 0 { HEADING } else { MORE_HEADING }));
+            }
+            let start = dialogue.tokens.len();
+            dialogue.tokens.extend(turn.documents);
+            if at == 0 {
+                dialogue.documents = start..dialogue.tokens.len();
+            }
+            let numbers = if brief { &[] } else { turn.numbers };
+            dialogue.tokens.extend(tokenizer.encode(&closing_words(turn.question, numbers)));
+        }
+        Ok(dialogue)
     }
 }
 

@@ -19,10 +19,10 @@ use docent_retrieve::Hit;
 use crate::answer::{Answer, Timing};
 use crate::ask::{AskEvent, AskOptions, Asked};
 use crate::history::{How, Made, MadeBy, MadeFrom, Record};
-use crate::models::{ChosenModel, KvType, ModelChoice};
+use crate::models::{KvType, ModelChoice};
 use crate::warm::files_in;
-use crate::write::{self, Plan};
-use crate::{Error, Library, Narrow, quote};
+use crate::write::{self, Laid, Plan};
+use crate::{Error, Library, Narrow, kept, quote};
 
 /// Something that is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Library {
         };
         let snapshot = index.snapshot()?;
         let mut differences = made.model.differences(&MadeBy::now(&asked));
-        let (sources, changed) = Sources::find(&snapshot, made)?;
+        let (sources, changed) = Sources::find(&snapshot, &made.passages)?;
         differences.extend(changed);
         let answer = match &made.how {
             _ if !differences.is_empty() => None,
@@ -118,13 +118,17 @@ impl Library {
                     None
                 } else {
                     let hits = sources.hits(&snapshot, made)?;
-                    Some(quote::answer(&Asked { hits: &hits, ..asked }, &embedder, cancel, on_event)?)
+                    Some(quote::answer(&Asked { hits: &hits, ..asked }, None, &embedder, cancel, on_event)?)
                 }
             }
             How::Written { sampling, max_tokens, max_thinking, prompt_hash } => {
                 let brief = Plan::new(&model, &options, None).brief;
-                let packed =
-                    write::repack(&engine, brief, &record.question, &sources.passages(&snapshot, made)?)?;
+                let packed = write::repack(
+                    &engine,
+                    brief,
+                    &record.question,
+                    &sources.passages(&snapshot, &made.passages)?,
+                )?;
                 if write::prompt_hash(&packed) != *prompt_hash {
                     differences.push(Difference::Prompt);
                     None
@@ -136,7 +140,9 @@ impl Library {
                         ..model.generation()
                     };
                     let files: Vec<FileRecord> = sources.files.into_values().collect();
-                    Some(write::from_prompt(self, &asked, &packed, &generation, &files, cancel, on_event)?)
+                    let owners = kept::owners(&self.settings, &packed, &files);
+                    let laid = Laid { packed: &packed, owners: &owners, session: &mut engine.session() };
+                    Some(write::from_prompt(&asked, laid, &generation, cancel, on_event)?)
                 }
             }
         };
@@ -151,19 +157,19 @@ impl Library {
 }
 
 /// The files an answer was made from, as they are in the index.
-struct Sources {
+pub(crate) struct Sources {
     files: HashMap<PathBuf, FileRecord>,
 }
 
 impl Sources {
     /// Those that are as they were, and what became of the others.
-    fn find(snapshot: &Snapshot<'_>, made: &Made) -> Result<(Self, Vec<Difference>), Error> {
+    pub(crate) fn find(snapshot: &Snapshot<'_>, from: &[MadeFrom]) -> Result<(Self, Vec<Difference>), Error> {
         let all = Narrow::default().filter(&[PathBuf::from("/")]);
         let known: HashMap<PathBuf, FileRecord> =
             files_in(snapshot, &all)?.into_iter().map(|file| (file.stat.path.clone(), file)).collect();
         let mut files = HashMap::new();
         let mut differences: Vec<Difference> = Vec::new();
-        for MadeFrom { path, hash, .. } in &made.passages {
+        for MadeFrom { path, hash, .. } in from {
             let now = known.get(path);
             let hash_now = now
                 .and_then(|file| file.hash.as_ref())
@@ -182,10 +188,10 @@ impl Sources {
     }
 
     /// The passages as they were packed.
-    fn passages(&self, snapshot: &Snapshot<'_>, made: &Made) -> Result<Vec<Passage>, Error> {
+    pub(crate) fn passages(&self, snapshot: &Snapshot<'_>, from: &[MadeFrom]) -> Result<Vec<Passage>, Error> {
         let mut texts: HashMap<DocId, String> = HashMap::new();
-        let mut passages = Vec::with_capacity(made.passages.len());
-        for from in &made.passages {
+        let mut passages = Vec::with_capacity(from.len());
+        for from in from {
             let Some(file) = self.files.get(&from.path) else { continue };
             let text = match texts.entry(file.id) {
                 Entry::Occupied(known) => known.into_mut(),
@@ -216,7 +222,7 @@ impl Sources {
                     lexical_rank: None,
                     vector_rank: None,
                     lexical_score: None,
-                    vector_score: None,
+                    vector_score: from.cosine,
                     rerank_score: None,
                 });
             }
@@ -236,12 +242,10 @@ impl Sources {
 impl MadeBy {
     /// The model that answers now.
     pub(crate) fn now(asked: &Asked) -> Self {
-        let ChosenModel { name, path, entry, .. } = asked.model;
         let kernels = asked.engine.model().kernels();
         Self {
-            // A model of the catalogue is known by its name, wherever it lies; one of the user's by its path.
-            name: if entry.is_some() { name.clone() } else { path.display().to_string() },
-            bytes: std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            name: asked.model.to_choose(),
+            bytes: std::fs::metadata(&asked.model.path).map_or(0, |metadata| metadata.len()),
             hash: asked.prefixes.map(|prefixes| blake3::Hash::from_bytes(*prefixes.weights()).to_string()),
             kv: format!("{:?}", asked.options.kv_type),
             numerics: format!("{:?} {NUMERICS_VERSION} {:?}", kernels.settings().numerics, kernels.isa()),

@@ -103,6 +103,11 @@ impl Settings {
         self.data_dir.join("history.jsonl")
     }
 
+    /// Where conversations about documents are written down.
+    pub fn conversations_path(&self) -> PathBuf {
+        self.data_dir.join("conversations.jsonl")
+    }
+
     /// Where the indexes of test collections are kept.
     pub fn evaluation_dir(&self) -> PathBuf {
         self.cache_dir.join("eval")

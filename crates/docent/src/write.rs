@@ -6,14 +6,19 @@ use std::path::Path;
 use std::time::Instant;
 
 use docent_index::{DocId, FileRecord, Index, Snapshot};
-use docent_infer::{Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prefixes, Prompt, Sampling};
+use docent_infer::{
+    Cancel, Engine, Event, Finish, GenerateOptions, Generated, Prefixes, Prompt, Sampling, Session,
+};
 use docent_pack::{Budget, Frame, Kept, Order, Packed, PackedPassage, Passage, Reason};
+use docent_prefix::Owner;
 use docent_retrieve::Hit;
 
 use crate::answer::{Answer, Check, Citation, Status, Timing, Usage};
 use crate::ask::{AskEvent, AskOptions, Asked, Evidence, SMALL_BUDGET, nearest};
 use crate::chat::template_of;
 use crate::cite::{self, Findings, Source};
+use crate::converse::Documents;
+use crate::found::{self, Signals, Written};
 use crate::history::{How, Made, MadeBy, MadeFrom};
 use crate::kept;
 use crate::locate::Locator;
@@ -45,47 +50,35 @@ pub(crate) fn answer(
     let files = files_in(&asked.index.snapshot()?, &asked.options.narrow.filter(&asked.options.within))?;
     let packed = pack_prompt(library, asked, &plan, &files)?;
     let made = made(asked, &packed, &plan.generation, &files);
-    let mut answer = from_prompt(library, asked, &packed, &plan.generation, &files, cancel, on_event)?;
+    let signals = found::signals(asked.question, asked.hits, &*library.embedder()?)?;
+    let owners = kept::owners(&library.settings, &packed, &files);
+    let laid = Laid { packed: &packed, owners: &owners, session: &mut asked.engine.session() };
+    let mut answer = from_prompt(asked, laid, &plan.generation, cancel, on_event)?;
+    if !cancel.is_cancelled() {
+        weigh(&mut answer, signals, asked.hits);
+    }
     answer.timing.first_token_s += start.elapsed().as_secs_f64() - answer.timing.total_s;
     Ok((answer, made))
 }
 
+/// A prompt that is laid out, whose content it holds where, and the session that is to read it.
+pub(crate) struct Laid<'a> {
+    pub packed: &'a Packed,
+    pub owners: &'a [(Range<usize>, Owner)],
+    pub session: &'a mut Session,
+}
+
 /// Reads a packed prompt, generates, and checks what was generated. Its timing, `total_s` too, counts from here.
 pub(crate) fn from_prompt(
-    library: &Library,
     asked: &Asked,
-    packed: &Packed,
+    laid: Laid<'_>,
     generation: &GenerateOptions,
-    files: &[FileRecord],
     cancel: &Cancel,
     on_event: &mut dyn FnMut(AskEvent),
 ) -> Result<Answer, Error> {
     let start = Instant::now();
-    on_event(AskEvent::Packed {
-        prompt_tokens: packed.tokens.len(),
-        n_passages: packed.passages.len(),
-        n_left_out: packed.left_out.len(),
-    });
-    let owners = kept::owners(&library.settings, packed, files);
-    let prompt = Prompt {
-        tokens: &packed.tokens,
-        n_frozen: packed.documents_start,
-        n_kept: packed.documents_end,
-        owners: &owners,
-    };
-    let mut session = asked.engine.session();
-    let generated = asked.engine.generate_kept(
-        &mut session,
-        &prompt,
-        asked.prefixes,
-        generation,
-        cancel,
-        &mut |event| match event {
-            Event::Reading(reading) => on_event(AskEvent::Reading(reading)),
-            Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
-            Event::Answer(text) => on_event(AskEvent::Answer(text)),
-        },
-    )?;
+    let Laid { packed, owners, session } = laid;
+    let generated = generate(asked, Laid { packed, owners, session }, generation, cancel, on_event)?;
     let timing = Timing {
         prefill_s: generated.timing.prefill_s,
         restore_s: generated.timing.restore_s,
@@ -97,8 +90,50 @@ pub(crate) fn from_prompt(
     Ok(Answer { timing: Timing { total_s: start.elapsed().as_secs_f64(), ..timing }, ..answer })
 }
 
+/// Reads a packed prompt and generates.
+pub(crate) fn generate(
+    asked: &Asked,
+    laid: Laid<'_>,
+    generation: &GenerateOptions,
+    cancel: &Cancel,
+    on_event: &mut dyn FnMut(AskEvent),
+) -> Result<Generated, Error> {
+    let Laid { packed, owners, session } = laid;
+    on_event(AskEvent::Packed {
+        prompt_tokens: packed.tokens.len(),
+        n_passages: packed.passages.len(),
+        n_left_out: packed.left_out.len(),
+    });
+    let prompt = Prompt {
+        tokens: &packed.tokens,
+        n_frozen: packed.documents_start,
+        n_kept: packed.documents_end,
+        owners,
+    };
+    let told = &mut |event| match event {
+        Event::Reading(reading) => on_event(AskEvent::Reading(reading)),
+        Event::Thinking(text) => on_event(AskEvent::Thinking(text)),
+        Event::Answer(text) => on_event(AskEvent::Answer(text)),
+    };
+    Ok(asked.engine.generate_kept(session, &prompt, asked.prefixes, generation, cancel, told)?)
+}
+
 /// What it takes to make the prompt, and the answer behind it, again.
 fn made(asked: &Asked, packed: &Packed, generation: &GenerateOptions, files: &[FileRecord]) -> Made {
+    Made {
+        how: How::Written {
+            sampling: generation.sampling.clone(),
+            max_tokens: generation.max_tokens,
+            max_thinking: generation.max_thinking,
+            prompt_hash: prompt_hash(packed),
+        },
+        model: MadeBy::now(asked),
+        passages: made_from(&packed.passages, files),
+    }
+}
+
+/// What it takes to find packed passages again.
+pub(crate) fn made_from(passages: &[PackedPassage], files: &[FileRecord]) -> Vec<MadeFrom> {
     let files: HashMap<u64, &FileRecord> = files.iter().map(|file| (file.id.0, file)).collect();
     let made_from = |packed: &PackedPassage| {
         let passage = &packed.passage;
@@ -110,18 +145,10 @@ fn made(asked: &Asked, packed: &Packed, generation: &GenerateOptions, files: &[F
             heading_path: passage.heading_path.clone(),
             rank: passage.rank,
             score: 0.0,
+            cosine: None,
         })
     };
-    Made {
-        how: How::Written {
-            sampling: generation.sampling.clone(),
-            max_tokens: generation.max_tokens,
-            max_thinking: generation.max_thinking,
-            prompt_hash: prompt_hash(packed),
-        },
-        model: MadeBy::now(asked),
-        passages: packed.passages.iter().filter_map(made_from).collect(),
-    }
+    passages.iter().filter_map(made_from).collect()
 }
 
 /// BLAKE3 of a prompt's tokens.
@@ -301,7 +328,13 @@ fn pack_with(
     let tokenizer = engine.model().tokenizer();
     let surroundings = Surroundings::render(template_of(engine)?, tokenizer, plan.brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !plan.brief, kept };
+    let frame = Frame {
+        before: surroundings.before.clone(),
+        after: &after,
+        numbered: !plan.brief,
+        kept,
+        first_number: 1,
+    };
     let plain = |text: &str| tokenizer.encode(text);
     Ok(docent_pack::pack(&frame, passages(hits), plan.budget, order, &plain)?)
 }
@@ -316,11 +349,45 @@ pub(crate) fn repack(
     let tokenizer = engine.model().tokenizer();
     let surroundings = Surroundings::render(template_of(engine)?, tokenizer, brief)?;
     let after = |numbers: &[usize]| surroundings.after(question, numbers, tokenizer);
-    let frame = Frame { before: surroundings.before.clone(), after: &after, numbered: !brief, kept: &[] };
+    let frame = Frame {
+        before: surroundings.before.clone(),
+        after: &after,
+        numbered: !brief,
+        kept: &[],
+        first_number: 1,
+    };
     Ok(docent_pack::repack(&frame, passages, &|text: &str| tokenizer.encode(text)))
 }
 
-fn passages(hits: &[Hit]) -> Vec<Passage> {
+/// Documents that stand behind others: no instructions before them and no question behind.
+fn bare(brief: bool, first_number: usize) -> Frame<'static> {
+    Frame { before: Vec::new(), after: &|_| Vec::new(), numbered: !brief, kept: &[], first_number }
+}
+
+/// The tokens of exactly these passages, numbered from `first_number` on.
+pub(crate) fn lay_out(engine: &Engine, brief: bool, first_number: usize, passages: &[Passage]) -> Documents {
+    let plain = |text: &str| engine.model().tokenizer().encode(text);
+    let Packed { tokens, passages, .. } = docent_pack::repack(&bare(brief, first_number), passages, &plain);
+    Documents { tokens, passages }
+}
+
+/// The tokens of as many of `hits` as `evidence` tokens hold, best document first.
+pub(crate) fn lay_out_within(
+    engine: &Engine,
+    plan: &Plan,
+    first_number: usize,
+    hits: &[Hit],
+    evidence: usize,
+) -> Result<Documents, Error> {
+    let plain = |text: &str| engine.model().tokenizer().encode(text);
+    let budget = Budget { evidence, ..plan.budget };
+    let frame = bare(plan.brief, first_number);
+    let packed = docent_pack::pack(&frame, passages(hits), budget, Order::Sticky, &plain)?;
+    Ok(Documents { tokens: packed.tokens, passages: packed.passages })
+}
+
+/// Hits as passages, ranked as they come.
+pub(crate) fn passages(hits: &[Hit]) -> Vec<Passage> {
     let passage = |(rank, hit): (usize, &Hit)| Passage {
         document: hit.chunk.doc.0,
         name: name(&hit.chunk.path),
@@ -354,11 +421,13 @@ fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answe
     Ok(Answer {
         id: None,
         status,
+        held: None,
         unsupported: findings.unsupported.iter().map(|range| text[range.clone()].to_owned()).collect(),
         failed_quotes: findings.failed_quotes,
         nearest: if status == Status::NotFound && !cut_off { nearest(asked.hits) } else { Vec::new() },
         answer: text,
         citations,
+        coverage: None,
         model: asked.model.name.clone(),
         usage: Usage {
             prompt_tokens: generated.usage.prompt_tokens,
@@ -368,6 +437,24 @@ fn checked(asked: &Asked, packed: &Packed, generated: Generated) -> Result<Answe
         },
         timing: Timing::default(),
     })
+}
+
+/// Weighs what the search found against what the model wrote.
+pub(crate) fn weigh(answer: &mut Answer, signals: Signals, hits: &[Hit]) {
+    let n_sentences = answer.citations.len() + answer.unsupported.len();
+    let support = answer.citations.iter().map(|citation| citation.support).sum::<f32>();
+    let written =
+        Written { declined: cite::declines(&answer.answer), support: support / n_sentences.max(1) as f32 };
+    let (status, held) = signals.verdict(Some(written));
+    answer.held = Some(held);
+    answer.status = match (answer.status, status) {
+        (Status::NotFound, _) | (_, Status::NotFound) => Status::NotFound,
+        (Status::Answered, Status::Answered) => Status::Answered,
+        _ => Status::Partly,
+    };
+    if answer.status == Status::NotFound && answer.nearest.is_empty() {
+        answer.nearest = nearest(hits);
+    }
 }
 
 fn citations(index: &Index, packed: &Packed, findings: &Findings) -> Result<Vec<Citation>, Error> {

@@ -13,6 +13,8 @@ pub struct Frame<'a> {
     pub after: &'a dyn Fn(&[usize]) -> Vec<u32>,
     /// Whether passages are shown with the numbers they are cited by. Very small models take the numbers for text.
     pub numbered: bool,
+    /// The number of the first passage: 1, but for documents that come behind others.
+    pub first_number: usize,
     /// What was read before, for [`Order::Sticky`].
     pub kept: &'a [Kept],
 }
@@ -262,10 +264,11 @@ fn lay_out(
     let mut tokens = frame.before.clone();
     let mut passages = Vec::with_capacity(merged.len());
     for (idx, passage) in fixed.iter().cloned().chain(merged).enumerate() {
-        let (block, text) = block_tokens(&passage, frame.numbered.then_some(idx + 1), tokenizer);
+        let number = frame.first_number + idx;
+        let (block, text) = block_tokens(&passage, frame.numbered.then_some(number), tokenizer);
         let at = tokens.len();
         tokens.extend(block);
-        passages.push(PackedPassage { number: idx + 1, passage, tokens: at + text.start..at + text.end });
+        passages.push(PackedPassage { number, passage, tokens: at + text.start..at + text.end });
     }
     let mut by_relevance: Vec<&PackedPassage> = passages.iter().collect();
     by_relevance.sort_by_key(|packed| packed.passage.rank);
@@ -335,7 +338,8 @@ mod tests {
     }
 
     fn packed(passages: Vec<Passage>, evidence: usize) -> Packed {
-        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[] };
+        let frame =
+            Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[], first_number: 1 };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Canonical, &bytes).unwrap()
     }
@@ -361,7 +365,7 @@ mod tests {
 
     /// Packs with `kept` as what was read before.
     fn packed_behind(passages: Vec<Passage>, evidence: usize, kept: &[Kept]) -> Packed {
-        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept };
+        let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept, first_number: 1 };
         let budget = Budget { context: 10_000, reserved: 100, evidence };
         pack(&frame, passages, budget, Order::Sticky, &bytes).unwrap()
     }
@@ -448,7 +452,7 @@ mod tests {
     #[test]
     fn a_question_longer_than_the_context_is_an_error_not_a_cut() {
         let long = |_: &[usize]| bytes(&"why ".repeat(100));
-        let frame = Frame { before: vec![], after: &long, numbered: true, kept: &[] };
+        let frame = Frame { before: vec![], after: &long, numbered: true, kept: &[], first_number: 1 };
         let budget = Budget { context: 200, reserved: 50, evidence: 100 };
         let error = pack(&frame, vec![], budget, Order::Canonical, &bytes).unwrap_err();
         assert_eq!(error, PackError::QuestionTooLong { needed: 400, available: 150 });
@@ -476,7 +480,7 @@ mod tests {
             let kept = left_behind(&packed(earlier, evidence));
             let prompt = packed_behind(offered, evidence, &[kept]);
             let passages: Vec<Passage> = prompt.passages.iter().map(|p| p.passage.clone()).collect();
-            let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[] };
+            let frame = Frame { before: bytes("<s>"), after: &question, numbered: true, kept: &[], first_number: 1 };
             let again = repack(&frame, &passages, &bytes);
             prop_assert_eq!(again.tokens, prompt.tokens);
             prop_assert_eq!(again.passages, prompt.passages);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::parse::parse_seconds;
-use super::{IngestArgs, ModelArgs, NarrowArgs, Order, RerankArgs, Style};
+use super::{IngestArgs, ModelArgs, NarrowArgs, Order, Over, RerankArgs, Style};
 
 /// What is read to answer a question.
 #[derive(Debug, Args)]
@@ -107,6 +107,7 @@ Examples:
   docent ask --in ~/manuals/boiler.pdf \"Which pressure is normal?\"
   docent ask --path 'minutes/**' --after 2025-01 \"Who keeps the key?\"
   docent ask --budget all --in ~/lease \"Which rooms are let?\"     read the whole folder
+  docent ask --over all --in ~/leases \"Which leases end in 2026?\"  read each document, then put together what they say
   docent ask --dry-run \"Who keeps the key?\"                     what would be read, and how long that takes
   docent ask --replay last                                        the last answer once more, to the byte
   docent ask --json \"Who wrote it?\" | jq -r '.citations[].path'")]
@@ -119,6 +120,10 @@ pub struct AskArgs {
     /// Whose words the answer is in [default: write; quote with very small models].
     #[arg(long, value_enum)]
     pub style: Option<Style>,
+    /// What to read: the best passages, or all documents one after the other, each of them whole [default: what the question's form asks
+    /// for: "which documents …", "compare …", "summarise this folder" read all where that is not too much].
+    #[arg(long, value_enum, conflicts_with_all = ["replay", "explain", "dry_run"])]
+    pub over: Option<Over>,
     /// Say what is read and why, and what is left out, before the answer.
     #[arg(long)]
     pub explain: bool,

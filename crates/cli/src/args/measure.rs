@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::parse::parse_positive;
-use super::{Kv, Mode, RerankArgs};
+use super::{EvidenceArgs, Kv, Mode, RerankArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -145,6 +145,13 @@ pub enum DebugCommand {
         /// The most tokens of evidence [default: what suits the model].
         #[arg(long, value_name = "TOKENS")]
         budget: Option<usize>,
+    },
+    /// Print the token ids that `ask` would read, where the documents stand among them, and the places of special tokens; a JSON object.
+    Prompt {
+        /// The question.
+        question: String,
+        #[command(flatten)]
+        evidence: Box<EvidenceArgs>,
     },
     /// Load a model, fill a context of a given length, compute one token behind it, and print time and memory.
     Memory {

@@ -1,6 +1,7 @@
 //! What the user typed. Turned into what the program needs by `settings`; nothing below reads a flag.
 
 mod ask;
+mod chat;
 mod library;
 mod mcp;
 mod measure;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use parse::{parse_collection, parse_size};
 
 pub use ask::*;
+pub use chat::*;
 pub use library::*;
 pub use mcp::*;
 pub use measure::*;
@@ -122,7 +124,7 @@ pub enum Command {
     /// List, pull, inspect and remove models.
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Talk to a model without documents.
+    /// Talk about documents (--in), or to a model without any.
     Chat(ChatArgs),
     /// Read a folder ahead of time, so that questions about it need not.
     Warm(WarmArgs),

@@ -1,11 +1,10 @@
-//! Models, and what they have read: `models`, `chat`, `warm`, `cache`.
+//! Models, and what they have read: `models`, `warm`, `cache`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::parse::{parse_penalty, parse_probability};
-use super::{IngestArgs, Kv, ModelArgs};
+use super::{IngestArgs, Kv};
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
@@ -43,34 +42,6 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  docent chat                                    talk; Ctrl-C stops a reply, Ctrl-D ends
-  docent chat --thinking show \"Is 391 a prime?\"
-  docent chat --schema person.json \"Invent a person.\" | jq .name")]
-pub struct ChatArgs {
-    /// Say this, print the reply and stop; without it, talk line by line.
-    pub message: Option<String>,
-    /// Replies are JSON of the JSON schema in FILE.
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
-    /// Draw from the N likeliest tokens only; 0 draws from all [default: the model's own].
-    #[arg(long, value_name = "N")]
-    pub top_k: Option<usize>,
-    /// Draw from the likeliest tokens that together reach probability P [default: the model's own].
-    #[arg(long, value_name = "P", value_parser = parse_probability)]
-    pub top_p: Option<f32>,
-    /// Draw only from tokens at least P times as likely as the likeliest [default: the model's own].
-    #[arg(long, value_name = "P", value_parser = parse_probability)]
-    pub min_p: Option<f32>,
-    /// Make tokens of the last words less likely; 1 does not [default: the model's own].
-    #[arg(long, value_name = "X", value_parser = parse_penalty)]
-    pub repeat_penalty: Option<f32>,
-    #[command(flatten)]
-    pub model: ModelArgs,
 }
 
 #[derive(Debug, Args)]

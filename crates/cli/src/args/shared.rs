@@ -117,6 +117,14 @@ pub enum Style {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Over {
+    /// The best passages.
+    Best,
+    /// All documents, each whole.
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Order {
     /// What was read before first, in the order it was read in; then the other documents, best first.
     Sticky,

@@ -2,8 +2,8 @@
 
 use docent::json::{AskResult, StoreWrites};
 use docent::{
-    Answer, AskEvent, AskOptions, Check, Citation, Evidence, Kind, Order, Place, Reading, SearchOptions,
-    Status, Style, Written,
+    Answer, AskEvent, AskOptions, Check, Citation, Coverage, Evidence, Form, Kind, Order, Place, Reading,
+    SearchOptions, Status, Style, Written,
 };
 
 use super::{Context, ingest, models, pack, profile, replay, search};
@@ -28,9 +28,11 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         pack::explain(context, question, &options)?;
     }
     let mut screen = Screen::new(context, args.json, args.evidence.model.thinking);
-    let answer = context
-        .library
-        .ask(question, &options, context.interrupt.cancel(), &mut |event| screen.show(event))?;
+    let cancel = context.interrupt.cancel();
+    let answer = match reads_all(context, args, question, &options)? {
+        true => context.library.ask_over(question, &options, cancel, &mut |event| screen.show(event))?,
+        false => context.library.ask(question, &options, cancel, &mut |event| screen.show(event))?,
+    };
     screen.finish();
     profile::tell(context);
     if args.json {
@@ -40,6 +42,52 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
         tell_written(context, &context.library.flush_prefixes());
     }
     Ok(outcome(context, &answer))
+}
+
+/// A question whose form asks for all documents reads them without being told to up to so many times what the model is given at once.
+const UNASKED_BUDGETS: usize = 4;
+/// The same of documents, for a model that chooses sentences and reads none whole.
+const UNASKED_DOCUMENTS: usize = 100;
+
+/// Whether all documents are read: as the user says, or as the question's form tells, and then that is told.
+fn reads_all(
+    context: &Context,
+    args: &AskArgs,
+    question: &str,
+    options: &AskOptions,
+) -> anyhow::Result<bool> {
+    match (args.over, Form::of(question)) {
+        (Some(over), _) => return Ok(over == args::Over::All),
+        (None, None) => return Ok(false),
+        // Whoever asks for a replay or a budget of their own knows what they want read.
+        (None, Some(_)) if args.evidence.reading.budget.is_some() => return Ok(false),
+        (None, Some(_)) => {}
+    }
+    let reach = context.library.reach(options)?;
+    let few = reach.tokens <= reach.budget * UNASKED_BUDGETS
+        || options.style.quotes_with(&context.library, &options.model)?
+            && reach.documents <= UNASKED_DOCUMENTS;
+    let (documents, tokens) = (count(reach.documents), count(reach.tokens));
+    context.output.note(match few {
+        true => format!(
+            "this asks about all documents: reading each of {documents} (about {tokens} tokens); \
+             --over best reads the best passages only"
+        ),
+        false => format!(
+            "this asks about all documents, and only the best passages are read; \
+             --over all reads each of {documents} (about {tokens} tokens)"
+        ),
+    });
+    Ok(few)
+}
+
+/// In whose words.
+pub fn style(style: Option<args::Style>) -> Style {
+    match style {
+        None => Style::Auto,
+        Some(args::Style::Write) => Style::Write,
+        Some(args::Style::Quote) => Style::Quote,
+    }
 }
 
 /// Model and index as a question needs them, and how it is to be answered; none where the user stopped the indexing.
@@ -83,15 +131,6 @@ pub fn options(reading: &ReadingArgs, model: &ModelArgs) -> AskOptions {
     }
 }
 
-/// Whose words, from what was typed.
-pub fn style(style: Option<args::Style>) -> Style {
-    match style {
-        None => Style::Auto,
-        Some(args::Style::Write) => Style::Write,
-        Some(args::Style::Quote) => Style::Quote,
-    }
-}
-
 /// How an answer ends the program.
 pub fn outcome(context: &Context, answer: &Answer) -> Outcome {
     match answer.status {
@@ -102,12 +141,17 @@ pub fn outcome(context: &Context, answer: &Answer) -> Outcome {
 }
 
 pub fn print_json(context: &Context, answer: &Answer) -> anyhow::Result<()> {
-    let prefix_store = StoreWrites::from(&context.library.flush_prefixes());
-    context.output.json(&AskResult { answer: answer.clone(), prefix_store })
+    let written = context.library.flush_prefixes();
+    context.output.json(&with_store(answer, &written))
+}
+
+/// An answer, and what of its prompt was kept.
+pub fn with_store(answer: &Answer, written: &Written) -> AskResult {
+    AskResult { answer: answer.clone(), prefix_store: StoreWrites::from(written) }
 }
 
 /// Says so where something was lost. It is no failure of the answer.
-fn tell_written(context: &Context, written: &Written) {
+pub fn tell_written(context: &Context, written: &Written) {
     if let Some(failure) = &written.failure {
         context.output.note(format!("note: what was read could not all be kept: {failure}"));
     }
@@ -121,6 +165,8 @@ fn tell_written(context: &Context, written: &Written) {
 pub struct Screen<'a> {
     context: &'a Context,
     bar: Option<Bar>,
+    /// How many documents are read, where all are.
+    documents: Option<Bar>,
     json: bool,
     thinking: Thinking,
     reasons: bool,
@@ -130,12 +176,14 @@ pub struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     pub fn new(context: &'a Context, json: bool, thinking: Thinking) -> Self {
-        Self { context, bar: None, json, thinking, reasons: false, printed: false }
+        Self { context, bar: None, documents: None, json, thinking, reasons: false, printed: false }
     }
 
     pub fn show(&mut self, event: AskEvent) {
         match event {
             AskEvent::Retrieved { .. } => (),
+            // While all documents are read, theirs is the bar.
+            AskEvent::Packed { .. } | AskEvent::Reading(_) if self.documents.is_some() => (),
             AskEvent::Packed { prompt_tokens, n_passages, n_left_out } => {
                 let bar = Bar::new(self.context.output.shows_progress(), Unit::Tokens);
                 let left_out =
@@ -146,8 +194,22 @@ impl<'a> Screen<'a> {
             AskEvent::Reading(reading) => self.read(reading),
             AskEvent::Thinking(text) => self.thought(&text),
             AskEvent::Answer(text) => self.answer(&text),
+            AskEvent::Document { n, of, path } => {
+                let items = || Bar::new(self.context.output.shows_progress(), Unit::Items);
+                let bar = self.documents.get_or_insert_with(items);
+                bar.set(n as u64 - 1, of as u64, output::place(&path));
+            }
+            AskEvent::Searched(question) => self.note(&format!("searched for: {}", printable(&question))),
+            AskEvent::BegunAnew { n_turns } => self.note(&format!(
+                "the conversation no longer fits the model's context: its first {} questions are no longer before it",
+                count(n_turns)
+            )),
             AskEvent::NotWrittenDown(reason) => self.context.output.note(format!("note: {reason}")),
         }
+    }
+
+    fn note(&self, told: &str) {
+        self.context.output.note(self.context.output.dim_note(told));
     }
 
     fn read(&mut self, reading: Reading) {
@@ -194,7 +256,7 @@ impl<'a> Screen<'a> {
 
     /// A piece of the answer.
     pub fn answer(&mut self, text: &str) {
-        self.bar = None;
+        (self.bar, self.documents) = (None, None);
         if self.json {
             return;
         }
@@ -209,7 +271,7 @@ impl<'a> Screen<'a> {
     }
 
     pub fn finish(&mut self) {
-        self.bar = None;
+        (self.bar, self.documents) = (None, None);
         if std::mem::take(&mut self.reasons) {
             eprintln!(); // thinking that no answer followed
         }
@@ -247,6 +309,9 @@ pub fn print_sources(context: &Context, answer: &Answer, printed: bool) {
     if answer.status == Status::NotFound {
         print_nearest(context, answer);
     }
+    if let Some(coverage) = &answer.coverage {
+        output.note(covered(coverage));
+    }
     let usage = &answer.usage;
     let timing = &answer.timing;
     let written = match usage.completion_tokens {
@@ -261,6 +326,19 @@ pub fn print_sources(context: &Context, answer: &Answer, printed: bool) {
     let (read, cached) = (count(usage.prompt_tokens), count(usage.cached_tokens));
     output
         .note(output.dim_note(&format!("{}: read {read} tokens ({cached} cached), {written}", answer.model)));
+}
+
+/// What a question about all documents read.
+fn covered(coverage: &Coverage) -> String {
+    let Coverage { documents, read, holding, parts, .. } = *coverage;
+    let in_parts = if parts > read { format!(" in {} parts", count(parts)) } else { String::new() };
+    let stopped = if read < documents { "; stopped before the others" } else { "" };
+    format!(
+        "read {} of {} documents{in_parts}; {} hold something about this{stopped}",
+        count(read),
+        count(documents),
+        count(holding)
+    )
 }
 
 fn print_citation(context: &Context, citation: &Citation) {
@@ -283,7 +361,9 @@ fn print_citation(context: &Context, citation: &Citation) {
 fn print_nearest(context: &Context, answer: &Answer) {
     let output = &context.output;
     output.line("");
-    if !answer.unsupported.is_empty() {
+    if !answer.citations.is_empty() {
+        output.line("This is probably not in your documents: what is cited above is only near to it.");
+    } else if !answer.unsupported.is_empty() {
         output.line("Nothing in your documents supports this answer.");
     }
     if !answer.nearest.is_empty() {

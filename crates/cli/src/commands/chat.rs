@@ -19,31 +19,31 @@ use crate::output::count;
 const REPLY_TOKENS: usize = 1024;
 
 pub fn run(context: &Context, args: &ChatArgs) -> anyhow::Result<Outcome> {
-    let choice = models::ensure_generation(context, args.model.model.as_deref(), false)?;
+    let choice = models::ensure_generation(context, args.evidence.model.model.as_deref(), false)?;
     let model = context.library.choose_model(&choice)?;
-    let engine = context.library.engine(&model, models::kv_type(args.model.kv))?;
+    let engine = context.library.engine(&model, models::kv_type(args.evidence.model.kv))?;
     let mut conversation = start(engine, &model, args)?;
     match &args.message {
         Some(message) => {
             anyhow::ensure!(!message.trim().is_empty(), "the message is empty");
             say(context, args, &mut conversation, message)
         }
-        None => talk(context, args, &mut conversation),
+        None => line_by_line(context, &mut |line| say(context, args, &mut conversation, line)),
     }
 }
 
 fn start(engine: Arc<Engine>, model: &ChosenModel, args: &ChatArgs) -> anyhow::Result<Conversation> {
     let mut options = model.generation();
-    options.sampling.temperature = args.model.temperature.unwrap_or(options.sampling.temperature);
+    options.sampling.temperature = args.evidence.model.temperature.unwrap_or(options.sampling.temperature);
     options.sampling.top_k = args.top_k.unwrap_or(options.sampling.top_k);
     options.sampling.top_p = args.top_p.unwrap_or(options.sampling.top_p);
     options.sampling.min_p = args.min_p.unwrap_or(options.sampling.min_p);
     options.sampling.repetition_penalty = args.repeat_penalty.unwrap_or(options.sampling.repetition_penalty);
-    options.sampling.seed = args.model.seed;
+    options.sampling.seed = args.evidence.model.seed;
     // A conversation may take more words than an answer from documents.
     let room = options.max_tokens.max(REPLY_TOKENS.min(model.context_length / 2));
-    options.max_tokens = args.model.max_tokens.unwrap_or(room);
-    options.max_thinking = args.model.max_thinking.or(options.max_thinking);
+    options.max_tokens = args.evidence.model.max_tokens.unwrap_or(room);
+    options.max_thinking = args.evidence.model.max_thinking.or(options.max_thinking);
     options.json_schema = args.schema.as_deref().map(read_schema).transpose()?;
     Ok(Conversation::new(engine, options)?)
 }
@@ -54,7 +54,10 @@ fn read_schema(path: &Path) -> anyhow::Result<serde_json::Value> {
 }
 
 /// Line by line until the input ends. Ctrl-C stops a reply, and at the prompt the program.
-fn talk(context: &Context, args: &ChatArgs, conversation: &mut Conversation) -> anyhow::Result<Outcome> {
+pub fn line_by_line(
+    context: &Context,
+    say: &mut dyn FnMut(&str) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
     let mut lines = std::io::stdin().lock().lines();
     loop {
         if context.output.interactive {
@@ -71,7 +74,7 @@ fn talk(context: &Context, args: &ChatArgs, conversation: &mut Conversation) -> 
         if line.trim().is_empty() {
             continue;
         }
-        match say(context, args, conversation, &line) {
+        match say(&line) {
             Ok(Outcome::Interrupted) if context.output.interactive => context.interrupt.done(),
             Ok(Outcome::Interrupted) => return Ok(Outcome::Interrupted),
             Ok(_) => {}
@@ -88,7 +91,7 @@ fn say(
     conversation: &mut Conversation,
     message: &str,
 ) -> anyhow::Result<Outcome> {
-    let mut screen = Screen::new(context, false, args.model.thinking);
+    let mut screen = Screen::new(context, false, args.evidence.model.thinking);
     let reply: Reply = conversation.say(message, context.interrupt.cancel(), &mut |event| match event {
         ReplyEvent::Reading(_) => (),
         ReplyEvent::Thinking(text) => screen.thought(&text),

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use docent::{Engine, ModelChoice, Prompt, SyncEvent, WarmOptions};
+use docent::{Engine, ModelChoice, Prompt, Style, SyncEvent, WarmOptions};
 use docent_lm::npy::write_npy_f32;
 use docent_lm::{Block, Logits, Model};
 use serde_json::json;
 
-use super::{Context, models};
+use super::{Context, ask, models};
 use crate::args::{DebugCommand, Kv};
 use crate::exit::Outcome;
 use crate::memory;
@@ -66,6 +66,14 @@ pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> 
             let ids = context.library.warm_tokens(&options)?;
             let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
             context.output.line(ids.join(" "));
+            Ok(Outcome::Done)
+        }
+        DebugCommand::Prompt { question, evidence } => {
+            let Some(mut options) = ask::prepare(context, &question, &evidence)? else {
+                return Ok(Outcome::Interrupted);
+            };
+            options.style = Style::Write;
+            context.output.json(&context.library.prompt(&question, &options, &mut |_| ())?)?;
             Ok(Outcome::Done)
         }
         DebugCommand::Memory { model, context: n_tokens, kv } => memory(context, model, n_tokens, kv),

@@ -28,7 +28,11 @@ fn list(context: &Context, as_json: bool) -> anyhow::Result<Outcome> {
     } else {
         for record in &records {
             let (id, question) = (&record.id, printable(&record.question));
-            context.output.line(format!("{id}  {}  {:<9}  {question}", when(record), status(record)));
+            context.output.line(format!(
+                "{id}  {}  {:<9}  {question}",
+                when(record.asked_at),
+                status(record)
+            ));
         }
     }
     if records.is_empty() {
@@ -46,7 +50,7 @@ fn show(context: &Context, id: &str, as_json: bool) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     output.line(output.bold(&printable(&record.question)));
-    output.line(output.dim(&format!("{}  {}  {}", record.id, when(&record), record.answer.model)));
+    output.line(output.dim(&format!("{}  {}  {}", record.id, when(record.asked_at), record.answer.model)));
     output.line("");
     output.line(printable(&record.answer.answer));
     for citation in &record.answer.citations {
@@ -72,8 +76,8 @@ fn status(record: &Record) -> &'static str {
 }
 
 /// The time where this machine is, to the minute.
-fn when(record: &Record) -> String {
-    let time = i64::try_from(record.asked_at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+pub fn when(asked_at: u64) -> String {
+    let time = i64::try_from(asked_at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
     let zoned = time.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
     zoned.map_or_else(String::new, |zoned| zoned.strftime("%Y-%m-%d %H:%M").to_string())
 }

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod chat;
 pub mod collections;
 pub mod config;
+pub mod converse;
 pub mod debug;
 pub mod doctor;
 pub mod eval;

@@ -12,7 +12,12 @@ use crate::output::bytes;
 pub fn run(context: &Context, args: &ResetArgs) -> anyhow::Result<Outcome> {
     let settings = context.library.settings();
     // What the model computed for the documents is their content as well, and so is what was answered from them.
-    let mut folders = vec![settings.index_dir(), settings.prefix_dir(), settings.history_path()];
+    let mut folders = vec![
+        settings.index_dir(),
+        settings.prefix_dir(),
+        settings.history_path(),
+        settings.conversations_path(),
+    ];
     if args.all {
         folders.push(settings.models_dir());
     }

@@ -17,25 +17,24 @@ pub struct Key {
 }
 
 const EVERYWHERE: &[&str] = &[];
-const ASKING: &[&str] = &["ask", "pack", "mcp"];
-const WRITING: &[&str] = &["ask", "pack", "chat", "mcp"];
+const ASKING: &[&str] = &["ask", "pack", "chat", "mcp"];
 const FINDING: &[&str] = &["search"];
-const READING: &[&str] = &["add", "update", "watch", "ask", "pack", "search", "warm", "serve"];
+const READING: &[&str] = &["add", "update", "watch", "ask", "pack", "chat", "search", "warm", "serve"];
 
 /// All of them, in the order in which they are shown.
 pub const KEYS: &[Key] = &[
     path("model", &["ask", "pack", "chat", "warm", "mcp", "serve"], "the best that is pulled"),
     key("kv", &["ask", "pack", "chat", "warm", "mcp"], ""),
-    key("budget", &["ask", "pack", "warm", "mcp"], "what suits the model"),
+    key("budget", &["ask", "pack", "chat", "warm", "mcp"], "what suits the model"),
     key("wait", ASKING, ""),
     key("order", ASKING, "sticky; best first for very small models"),
-    key("style", &["ask", "mcp"], "write; quote with very small models"),
-    key("thinking", WRITING, ""),
-    key("temperature", WRITING, "the model's own"),
-    key("max-tokens", WRITING, "what suits the model"),
-    key("max-thinking", WRITING, "what suits the model"),
-    key("history", &["ask", "mcp", "serve"], ""),
-    path("rerank", &["ask", "pack", "search", "mcp"], "as the collection is set"),
+    key("style", &["ask", "chat", "mcp"], "write; quote with very small models"),
+    key("thinking", ASKING, ""),
+    key("temperature", ASKING, "the model's own"),
+    key("max-tokens", ASKING, "what suits the model"),
+    key("max-thinking", ASKING, "what suits the model"),
+    key("history", &["ask", "chat", "mcp", "serve"], ""),
+    path("rerank", &["ask", "pack", "chat", "search", "mcp"], "as the collection is set"),
     key("mode", FINDING, ""),
     key("limit", FINDING, ""),
     key("context", FINDING, ""),

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sentence::sentences;
 use support::{Best, Scorer};
-pub(crate) use words::says_something;
+pub(crate) use words::{says_something, words};
 
 /// How a citation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +198,8 @@ fn cited_numbers(sentence: &str) -> Vec<usize> {
     marks(sentence).into_iter().flat_map(|(_, numbers)| numbers).collect()
 }
 
-fn without_marks(sentence: &str) -> String {
+/// A text without its `[1]`s.
+pub(crate) fn without_marks(sentence: &str) -> String {
     let mut plain = String::with_capacity(sentence.len());
     let mut from = 0;
     for (range, _) in marks(sentence) {

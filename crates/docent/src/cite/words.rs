@@ -1,7 +1,7 @@
 //! Words as the support score compares them: lower case, plural and possessive endings off, ideographs in pairs.
 
 /// The comparable words of `text`, in order, repeats included.
-pub(super) fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut word = String::new();
     let mut ideograph: Option<char> = None;

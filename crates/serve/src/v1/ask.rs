@@ -263,6 +263,14 @@ fn event(told: Told) -> Event {
         Told::Event(AskEvent::Thinking(text)) => Event::new("thinking", &json!({ "text": text })),
         Told::Event(AskEvent::Answer(text)) => Event::new("answer", &json!({ "text": text })),
         Told::Event(AskEvent::NotWrittenDown(reason)) => Event::new("note", &json!({ "message": reason })),
+        // Of questions over all documents and of conversations, which are not asked here.
+        Told::Event(AskEvent::Document { n, of, path }) => {
+            Event::new("document", &json!({ "n": n, "of": of, "path": path }))
+        }
+        Told::Event(AskEvent::Searched(question)) => Event::new("searched", &json!({ "question": question })),
+        Told::Event(AskEvent::BegunAnew { n_turns }) => {
+            Event::new("begun_anew", &json!({ "turns": n_turns }))
+        }
         Told::Answered(answer) => Event::new("result", &answer),
         Told::Kept(kept) => Event::new("kept", &kept),
         Told::Failed(problem) => Event::problem(&problem),
