@@ -4,32 +4,56 @@
     benches/extraction.py FOLDER... [--docent target/release/docent] [--markitdown PYTHON] [--reps 3] [--limit 40] [--processes 2]
 
 Files are grouped by extension. Every program reads the files of a group in `--processes` processes at the same time, each with its share of
-them (docent and markitdown one process a share, pdftotext one a file, as it takes one); results go nowhere. Printed are the medians
-of `--reps` rounds, in which the programs take turns: MB/s of the files as they are, files/s, and how many times as long the
-peer takes. PYTHON is an interpreter that has markitdown (pip install 'markitdown[pdf,docx,pptx,xlsx]'). Starting counts, for each; what
-starting alone takes is told first, so that few files are not mistaken for slow ones.
+them: docent one process a share, pdftotext one a file, as it takes one, markitdown processes that were started before and stay, as
+starting takes it seconds. Printed are the medians of `--reps` rounds, in which the programs take turns: MB/s of the files as they
+are, files/s, and how many times as long the peer takes. PYTHON is an interpreter that has markitdown
+(pip install 'markitdown[pdf,docx,pptx,xlsx]').
 """
 
 import argparse
 import collections
+import json
 import pathlib
 import statistics
 import subprocess
 import sys
 import time
 
+# Reads lines of JSON lists of files, and answers each with how many gave text.
 MARKITDOWN = """
-import sys, warnings, logging
+import json, sys, warnings, logging
 warnings.simplefilter("ignore"); logging.disable(logging.CRITICAL)
 from markitdown import MarkItDown
-reader = MarkItDown(); n = 0
-for name in sys.argv[1:]:
-    try:
-        n += bool(reader.convert(name).text_content.strip())
-    except Exception:
-        pass
-print(n)
+reader = MarkItDown()
+print("ready", flush=True)
+for line in sys.stdin:
+    n = 0
+    for name in json.loads(line):
+        try:
+            n += bool(reader.convert(name).text_content.strip())
+        except Exception:
+            pass
+    print(n, flush=True)
 """
+
+
+class Readers:
+    """Processes that stay, so that what they take to start (seconds, for markitdown) is not what is measured."""
+
+    def __init__(self, python, n):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        self.running = [subprocess.Popen([python, "-c", MARKITDOWN], **pipes) for _ in range(n)]
+        for process in self.running:
+            assert process.stdout.readline().strip() == "ready", "markitdown does not start"
+
+    def timed(self, files):
+        begin = time.monotonic()
+        busy = list(zip(self.running, shares(files, len(self.running))))
+        for process, share in busy:
+            process.stdin.write(json.dumps(share) + "\n")
+            process.stdin.flush()
+        n_read = sum(int(process.stdout.readline()) for process, _ in busy)
+        return time.monotonic() - begin, n_read
 
 
 def timed(commands):
@@ -61,27 +85,23 @@ def main():
     programs = {"docent": lambda files: [[args.docent, "extract", "--json", *share] for share in shares(files, args.processes)]}
     programs["pdftotext"] = lambda files: [
         ["sh", "-c", 'for f; do pdftotext -q "$f" -; done', "sh", *share] for share in shares(files, args.processes)]
-    if args.markitdown:
-        programs["markitdown"] = lambda files: [[args.markitdown, "-c", MARKITDOWN, *share] for share in shares(files, args.processes)]
-    for name, nothing in (("docent", [args.docent, "--version"]), ("markitdown", [args.markitdown, "-c", MARKITDOWN])):
-        if nothing[0]:
-            took = statistics.median(timed([nothing] * args.processes)[0] for _ in range(args.reps))
-            print(f"{name} takes {took:.2f} s to start", flush=True)
+    readers = Readers(args.markitdown, args.processes) if args.markitdown else None
     print(f"{'format':8} {'files':>5} {'MB':>7}  {'program':10} {'MB/s':>8} {'files/s':>8} {'takes':>10}")
     for extension, files in sorted(groups.items()):
         files = files[: args.limit]
         megabytes = sum(pathlib.Path(file).stat().st_size for file in files) / 1e6
-        names = [name for name in programs if name != "pdftotext" or extension == "pdf"]
+        names = ["docent"] + ["pdftotext"] * (extension == "pdf") + ["markitdown"] * bool(readers)
         seconds = {name: [] for name in names}
         n_read = {}
         for _ in range(args.reps):
             for name in names:
-                took, outs = timed(programs[name](files))
-                seconds[name].append(took)
+                if name == "markitdown":
+                    took, n_read[name] = readers.timed(files)
+                else:
+                    took, outs = timed(programs[name](files))
                 if name == "docent":
-                    n_read[name] = sum(line.count('"outcome":"text"') for out in outs for line in out.splitlines())
-                elif name == "markitdown":
-                    n_read[name] = sum(int(out or 0) for out in outs)
+                    n_read[name] = sum(out.count('"outcome":"text"') for out in outs)
+                seconds[name].append(took)
         medians = {name: statistics.median(took) for name, took in seconds.items()}
         for name in names:
             speed = f"{medians[name] / medians['docent']:9.1f}x" if name != "docent" else ""
