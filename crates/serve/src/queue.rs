@@ -30,6 +30,7 @@ pub(crate) struct Queue {
     wake: Condvar,
     n_most: usize,
     n_most_each: usize,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
@@ -70,16 +71,17 @@ impl Queue {
             wake: Condvar::new(),
             n_most: limits.n_waiting,
             n_most_each: limits.n_waiting_each,
+            metrics,
         });
         let works = queue.clone();
         let thread = std::thread::Builder::new().name("model".to_owned()).spawn(move || {
             while let Some(job) = works.next() {
-                metrics.model_runs(true);
+                works.metrics.model_runs(true);
                 // A bug in one answer is no reason to leave all others without one: whoever waits for this one sees its channel closed.
                 if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
                     tracing::error!("a question made the model's thread panic");
                 }
-                metrics.model_runs(false);
+                works.metrics.model_runs(false);
                 works.lock().is_running = false;
             }
         })?;
@@ -118,8 +120,11 @@ impl Queue {
         let (sender, events) = mpsc::unbounded_channel();
         let cancel = Cancel::new();
         let raised = cancel.clone();
+        let metrics = self.metrics.clone();
         let job: Job = Box::new(move || {
-            if !raised.is_cancelled() {
+            if raised.is_cancelled() {
+                metrics.cancelled(); // gone before its turn came
+            } else {
                 work(&raised, &mut |event| {
                     if sender.send(event).is_err() {
                         raised.cancel();
@@ -226,6 +231,7 @@ mod tests {
         let _stays = queue.submit::<()>("b", move |_, _| told.send("there").unwrap()).unwrap();
         drop(release);
         assert_eq!(answered.recv(), Ok("there"));
+        assert!(queue.metrics.text(0).contains("docent_answers_cancelled_total 1\n"));
         queue.close();
     }
 
