@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds `docent serve` against the official OpenAI client (https://pypi.org/project/openai), which is used as it comes.
+"""Holds `docent serve` against the official OpenAI client, which is used as it comes.
 
     pip install openai
     tests/openai_client.py [DOCENT]      DOCENT: the command, by default target/release/docent

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Uses the page of `docent serve` as a person would, in headless Chromium (https://pypi.org/project/playwright).
+"""Uses the page of `docent serve` as a person would, in headless Chromium.
 
     pip install playwright                         its driver alone; the browser is the system's
     tests/page.py [--chromium FILE] [--axe FILE] [--shots DIR] [--docent COMMAND]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sends `docent serve` generated requests, valid and not, by its own description (https://pypi.org/project/schemathesis).
+"""Sends `docent serve` generated requests, valid and not, by its own description.
 
     pip install schemathesis
     tests/serve_fuzz.py [--examples N] [--docent COMMAND]
