@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speaks to `docent mcp` with the official Python client (PyPI: mcp, version 2): lists and calls every tool, reads resources, hears progress.
 
-    tests/mcp_client.py [DOCENT]     the sample folder is added to a home of its own, with the small models pulled
+    tests/mcp_client.py [DOCENT]     some of the sample documents are added to a home of its own, with the small models pulled
 
 Installs the client into a virtual environment below the temporary folder if this Python has none. The last line is `ok`.
 """
@@ -86,7 +86,7 @@ async def speak(docent, home, docs, mode):
 def main(arguments):
     with_client()
     docent = str(pathlib.Path(arguments[0] if arguments else target() / "release" / "docent").resolve())
-    docs = str(ROOT / "corpora" / "tour")
+    docs = str(ROOT / "corpora" / "tour" / "work")
     with tempfile.TemporaryDirectory() as folder:
         home = os.path.join(folder, "home")
         subprocess.run([docent, "--home", home, "models", "pull", "--offline-packages", *MODELS], check=True)
