@@ -214,7 +214,7 @@ impl Packer<'_> {
         while fresh < self.units.len() {
             let end = self.extend(start, fresh);
             self.finish(start, fresh, end, &mut passages);
-            start = self.overlap(start, end);
+            start = self.overlap(passages.last().map_or(0, |(span, _)| span.start), end);
             fresh = end;
         }
         passages
@@ -287,11 +287,13 @@ impl Packer<'_> {
     }
 
     /// First unit of the passage after the one that ended before `end`: sentences repeated from it, or `end` itself.
-    fn overlap(&self, start: usize, end: usize) -> usize {
+    /// `begun` is the byte at which that one began (a part, where it was too large for one): the next begins later.
+    fn overlap(&self, begun: usize, end: usize) -> usize {
         let Some(next) = self.units.get(end) else { return end };
+        let earliest = self.units[..end].partition_point(|unit| unit.span.start <= begun);
         let mut first = end;
         let mut n_tokens = 0;
-        while first > start + 1 {
+        while first > earliest {
             let unit = &self.units[first - 1];
             let repeats = (unit.section, unit.page) == (next.section, next.page)
                 && !matches!(unit.kind, UnitKind::Heading(_))

@@ -218,6 +218,19 @@ fn a_megabyte_on_one_line_is_many_bounded_passages() {
     }
 }
 
+#[test]
+fn a_passage_that_had_to_be_cut_is_overlapped_within_its_last_part() {
+    // Together some sentences count more than the sum of each alone, as a tokenizer may have it.
+    let together = |text: &str| if text.contains("S0 ") && text.contains("S3 ") { 100 } else { 0 };
+    let count = |text: &str| text.split(' ').count() + together(text);
+    let sentences: Vec<String> = (0..12).map(|n| format!("S{n} {} end.", ["w"; 8].join(" "))).collect();
+    let document = document(&[(P, &sentences.join(" "))]);
+    let options = ChunkOptions { target_tokens: 60, overlap_tokens: 40, max_tokens: 100 };
+    let chunks = chunk(&document, &options, &count);
+    assert!(chunks.len() > 2);
+    assert!(chunks.is_sorted_by(|a, b| a.span.start < b.span.start), "{chunks:?}");
+}
+
 fn any_block() -> impl Strategy<Value = (BlockKind, String)> {
     let kind = prop_oneof![
         (1..5u8).prop_map(h),
