@@ -153,6 +153,14 @@ impl Embedder {
         self.tokens.count(text)
     }
 
+    /// How far down a word stands among those of the language by how often they are used, "the" being the first; `None` for a word that the
+    /// vocabulary has in pieces only. WordPiece and unigram vocabularies list their entries by falling frequency, so this is about the
+    /// word's rank in the text that the tokenizer was made from.
+    pub fn frequency_rank(&self, word: &str) -> Option<u32> {
+        let id = self.tokens.id_of_one(word)?;
+        Some(id.saturating_sub(self.tokens.id_of_one("the").unwrap_or(0)) + 1)
+    }
+
     /// Numbers in a vector: 384.
     pub fn dim(&self) -> usize {
         self.bert.dim()

@@ -48,6 +48,14 @@ impl Tokens {
         self.max_of_text
     }
 
+    /// The id of a text that is one token.
+    pub(crate) fn id_of_one(&self, text: &str) -> Option<u32> {
+        match self.ids(text).ok()?[..] {
+            [id] if Some(id) != self.tokenizer.token_to_id("[UNK]") => Some(id),
+            _ => None,
+        }
+    }
+
     /// The ids of the beginning of a text: at most `max_of_text`, between the first and the last.
     pub(crate) fn encode(&self, text: &str) -> Result<Sequence, EmbedError> {
         let mut ids = self.beginning(text)?;

@@ -1,8 +1,12 @@
 //! Which of a question's words stand where in what was found.
 //!
-//! A question's content words are weighted by how rare they are among the passages that were found, after Spärck Jones (1972, "A
-//! statistical interpretation of term specificity"): w = ln(1 + N / (n + 1/2)) for a word that n of N passages hold. Passages found for a
-//! question hold its words more often than others; what weighs much here is what even they do not say.
+//! A question's content words are weighted by how rare they are, after Spärck Jones (1972, "A statistical interpretation of term
+//! specificity"): w = ln(1 + N / (n + 1/2)) for a word that n of N passages hold. The passages are those that were found, and [`N_USUAL`]
+//! more that nobody wrote, which hold the word as often as the language does: among two passages every word that is not there would
+//! be as rare as any other, a name no more than "new".
+//!
+//! How often the language uses a word is told by its rank in the embedding model's vocabulary, after Zipf (1935): the word of rank r is
+//! every (10 r)th or so.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -22,8 +26,8 @@ const ASKING: [&str; 16] = [
     "什么", "多少", "怎么", "为什", "哪些", "哪里", "哪个", "几个", "几天", "是谁", "教え", "何分", "何時",
     "何人", "何年", "何日",
 ];
-/// Beginnings of questions, and words in them, that ask for a number, an amount or a date.
-const ASKS_NUMBER: [&str; 26] = [
+/// Pairs of words that ask for a number, an amount or a date, and say no more than that.
+const ASKS_NUMBER: [&str; 23] = [
     "how many",
     "how much",
     "how long",
@@ -34,23 +38,23 @@ const ASKS_NUMBER: [&str; 26] = [
     "how far",
     "how high",
     "how tall",
+    "how deep",
+    "how wide",
+    "how heavy",
     "how fast",
     "how quickly",
     "how late",
     "how early",
     "how large",
-    "when ",
     "what time",
     "which year",
     "what year",
     "which day",
-    "what share",
-    "what percentage",
-    "phone number",
     "what date",
-    "which version",
-    "which number",
 ];
+/// Words that ask for one and say which.
+const NAMES_NUMBER: [&str; 6] =
+    ["when ", "what share", "what percentage", "phone number", "which version", "which number"];
 /// The same where no spaces stand between words.
 const ASKS_NUMBER_IDEOGRAPHIC: [&str; 14] = [
     "多少",
@@ -106,6 +110,18 @@ const SHORTEST_COMMON: usize = 4;
 const FORM_OF: f32 = 0.6;
 const PART_OF: f32 = 0.4;
 
+/// Passages as the language has them, that count beside those found.
+const N_USUAL: f32 = 32.0;
+/// Words of such a passage, over Zipf's ten: a word of rank r is expected this often in it, over r.
+const USUAL_WORDS: f32 = 20.0;
+/// Rank of a word that the vocabulary does not have.
+const RANK_OF_RARE: u32 = 50_000;
+
+/// How many of the usual passages hold a word of this rank.
+fn usual_holding(rank: Option<u32>) -> f32 {
+    N_USUAL * (1.0 - (-USUAL_WORDS / rank.unwrap_or(RANK_OF_RARE) as f32).exp())
+}
+
 /// What a question asks about, weighed against the passages found for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
@@ -118,11 +134,13 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(question: &str, hits: &[Hit]) -> Self {
+    /// `rank` is how far down a word stands by how often it is used.
+    pub(super) fn new(question: &str, hits: &[Hit], rank: &dyn Fn(&str) -> Option<u32>) -> Self {
         let passages: Vec<BTreeSet<Term>> = hits.iter().map(terms_of_passage).collect();
         let weigh = |term: Term| {
             let n_holding = passages.iter().filter(|passage| holds(passage, &term)).count();
-            let weight = (1.0 + passages.len() as f32 / (n_holding as f32 + 0.5)).ln();
+            let usual = if term.has_meaning() { usual_holding(rank(&term.said)) } else { 0.0 };
+            let weight = (1.0 + (passages.len() as f32 + N_USUAL) / (n_holding as f32 + usual + 0.5)).ln();
             (term, weight, n_holding == 0)
         };
         let words: Vec<(Term, f32, bool)> = content_words(question).into_iter().map(weigh).collect();
@@ -252,7 +270,13 @@ fn words_said(question: &str) -> HashSet<String> {
 /// What a question is about, each word once, in its order.
 fn content_words(question: &str) -> Vec<Term> {
     let mut found: Vec<Term> = Vec::new();
-    for said in question.split(|c: char| !c.is_alphanumeric()).filter(|said| !is_grammar(said)) {
+    let mut before = "";
+    for said in question.split(|c: char| !c.is_alphanumeric()).filter(|said| !said.is_empty()) {
+        let only_asks = ASKS_NUMBER.contains(&format!("{before} {said}").to_lowercase().as_str());
+        before = said;
+        if only_asks || is_grammar(said) {
+            continue;
+        }
         for term in terms_of_word(said) {
             if found.iter().all(|known| known.stem != term.stem) {
                 found.push(term);
@@ -270,7 +294,7 @@ fn asks(pair: &str) -> bool {
 
 fn asks_number(question: &str) -> bool {
     let lower = question.to_lowercase();
-    ASKS_NUMBER.iter().any(|words| lower.contains(words))
+    ASKS_NUMBER.iter().chain(&NAMES_NUMBER).any(|words| lower.contains(words))
         || ASKS_NUMBER_IDEOGRAPHIC.iter().any(|words| lower.contains(words))
 }
 
@@ -290,6 +314,7 @@ pub(crate) fn said_content(question: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::found::tests::hit;
 
     fn stems(question: &str) -> Vec<String> {
         content_words(question).into_iter().map(|term| term.stem).collect()
@@ -302,8 +327,18 @@ mod tests {
     #[test]
     fn what_asks_is_not_what_is_asked_about() {
         assert_eq!(stems("How much rain fell in the garden?"), ["rain", "fell", "garden"]);
+        assert_eq!(stems("How high is the rent?"), ["rent"], "the height of it is not asked for");
         assert_eq!(stems("玉龙雪山的门票多少钱？")[..3], ["玉龙", "龙雪", "雪山"]);
         assert!(!stems("玉龙雪山的门票多少钱？").contains(&"多少".to_owned()));
+    }
+
+    #[test]
+    fn a_common_word_that_is_absent_weighs_less_than_a_rare_one() {
+        let rank = |word: &str| Some(if word == "new" { 50 } else { 9000 });
+        let absent =
+            |question| Wanted::new(question, &[hit(1, "The rent is 840 euros.", 0, 0.5)], &rank).absent;
+        assert!(absent("the new rent") < 0.4, "{}", absent("the new rent"));
+        assert!(absent("the rent of the observatory") > 0.5, "{}", absent("the rent of the observatory"));
     }
 
     #[test]
@@ -317,9 +352,9 @@ mod tests {
 
     #[test]
     fn a_number_of_the_question_answers_no_question_for_a_number() {
-        let wanted = Wanted::new("How many eggs go into the 12 cakes?", &[]);
+        let wanted = Wanted::new("How many eggs go into the 12 cakes?", &[], &|_| None);
         assert!(!wanted.may_answer("The guests eat 12 cakes."));
         assert!(wanted.may_answer("Take 3 eggs."));
-        assert!(Wanted::new("Who bakes?", &[]).may_answer("Ada."));
+        assert!(Wanted::new("Who bakes?", &[], &|_| None).may_answer("Ada."));
     }
 }

@@ -81,7 +81,7 @@ impl Signals {
         embedder: &Embedder,
     ) -> Result<Self, Error> {
         let hits = &hits[..hits.len().min(N_WEIGHED)];
-        let wanted = Wanted::new(question, hits);
+        let wanted = Wanted::new(question, hits, &|word| embedder.frequency_rank(word));
         let windows = windows(hits, sentences, &wanted);
         let likely: Vec<&BTreeSet<Term>> = windows.iter().take(N_MEANT).map(|window| &window.terms).collect();
         let meanings = wanted.meanings(&likely, embedder)?;
@@ -227,7 +227,7 @@ pub(crate) mod tests {
     fn windows_are_two_sentences_under_their_headings_and_the_likeliest_is_first() {
         let text = "The stopcock is under the stairs. It was renewed in 2019. The cat sleeps on the boiler.";
         let hits = [hit(1, text, 0, 0.5)];
-        let wanted = Wanted::new("When was the stopcock for the water renewed?", &hits);
+        let wanted = Wanted::new("When was the stopcock for the water renewed?", &hits, &|_| None);
         let windows = windows(&hits, &[], &wanted);
         assert_eq!((windows.len(), windows[0].share), (3, 1.0));
         assert!(windows[2].share < 1.0);
