@@ -244,7 +244,9 @@ mod tests {
         let mut old = library.record("last").unwrap();
         (old.asked_at, old.question) = (old.asked_at - 91 * 24 * 60 * 60, "Long ago?".to_owned());
         let recent = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, serde_json::to_string(&old).unwrap() + "\n" + &recent).unwrap();
+        // What a process left that was killed while it wrote must not keep the old ones.
+        let torn = "{\"id\":\"torn\n".to_owned();
+        std::fs::write(&path, torn + &serde_json::to_string(&old).unwrap() + "\n" + &recent).unwrap();
         library.write_down("When?", None, &answer()).unwrap();
         let questions: Vec<String> = library.history().unwrap().into_iter().map(|r| r.question).collect();
         assert_eq!(questions, ["Why?", "When?"]);

@@ -78,15 +78,19 @@ pub(crate) fn append<T: Entry>(path: &Path, entry: &T, days: u32) -> io::Result<
     file.write_all(line.as_bytes())
 }
 
-/// The oldest entry.
+/// The oldest entry that can be read.
 fn first<T: Entry>(path: &Path) -> io::Result<Option<T>> {
-    let mut line = Vec::new();
-    match File::open(path) {
-        Ok(file) => BufReader::new(file).read_until(b'\n', &mut line)?,
+    let file = match File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(serde_json::from_slice(&line).ok())
+    for line in BufReader::new(file).split(b'\n') {
+        if let Ok(entry) = serde_json::from_slice(&line?) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }
 
 /// Leaves out what is older than `oldest` and adds `line`.
