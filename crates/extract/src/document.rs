@@ -21,6 +21,9 @@ pub struct Document {
     pub blocks: Vec<Block>,
     /// Byte range of page `i + 1` (slide, sheet). Empty if the format has no pages. In order, not overlapping.
     pub pages: Vec<Range<usize>>,
+    /// Where the rows of spreadsheets stand, in order, not overlapping. A header repeated for reading is not among them.
+    #[serde(default)]
+    pub rows: Vec<Row>,
     /// Whether `text` is the file byte for byte, byte-order mark and line endings included, so that every span is also
     /// a range of the file.
     pub same_as_file: bool,
@@ -30,6 +33,17 @@ pub struct Document {
     /// What was left out or could not be read, as sentences for the user.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// One row of a spreadsheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Byte range in [`Document::text`].
+    pub span: Range<usize>,
+    /// Its number in the sheet, from 1, as spreadsheet programs show it.
+    pub number: u32,
+    /// Its columns that hold something, counted from 0.
+    pub columns: Range<u32>,
 }
 
 /// What a file says about itself. Nothing is inferred: an empty field means that the file does not tell.
@@ -104,13 +118,35 @@ impl Document {
             title: clean_title(title),
             blocks,
             pages: Vec::new(),
+            rows: Vec::new(),
             same_as_file: decoded.same_as_file,
             about: About::default(),
             warnings: Vec::new(),
         }
     }
 
-    /// Checks the promises of [`Document::blocks`] and [`Document::pages`].
+    /// The cells that `span` shows, as spreadsheet programs write a range: `A2:D14`. `None` if there are no rows in it. Of rows
+    /// of several sheets those of the first count.
+    pub fn cells_of(&self, span: &Range<usize>) -> Option<String> {
+        let begin = self.rows.partition_point(|row| row.span.end <= span.start);
+        let mut shown: Option<(u32, u32, Range<u32>)> = None;
+        for row in self.rows[begin..].iter().take_while(|row| row.span.start < span.end) {
+            shown = Some(match shown {
+                None => (row.number, row.number, row.columns.clone()),
+                Some((first, last, columns)) if last < row.number => {
+                    let both = columns.start.min(row.columns.start)..columns.end.max(row.columns.end);
+                    (first, row.number, both)
+                }
+                Some(_) => break,
+            });
+        }
+        let (first, last, columns) = shown?;
+        let cell = |column: u32, row: u32| format!("{}{row}", column_name(column));
+        let (from, to) = (cell(columns.start, first), cell(columns.end.saturating_sub(1), last));
+        Some(if from == to { from } else { format!("{from}:{to}") })
+    }
+
+    /// Checks the promises of [`Document::blocks`], [`Document::pages`] and [`Document::rows`].
     ///
     /// # Errors
     /// A sentence naming the first span that breaks one.
@@ -136,8 +172,28 @@ impl Document {
             }
             end = page.end;
         }
+        let mut end = 0;
+        for (i, Row { span, columns, .. }) in self.rows.iter().enumerate() {
+            if self.text.get(span.clone()).is_none() || span.start < end || columns.is_empty() {
+                return Err(format!(
+                    "row {i} ({span:?}, {columns:?}) is empty, out of order or not a range of the text"
+                ));
+            }
+            end = span.end;
+        }
         Ok(())
     }
+}
+
+/// Column 0 is `A`, 25 `Z`, 26 `AA`.
+fn column_name(column: u32) -> String {
+    let (mut letters, mut left) = (Vec::new(), column + 1);
+    while left > 0 {
+        left -= 1;
+        letters.push(char::from(b'A' + (left % 26) as u8));
+        left /= 26;
+    }
+    letters.iter().rev().collect()
 }
 
 /// `span` without the blank space (and byte-order marks) at both ends of it; `None` if nothing is left.
@@ -183,6 +239,7 @@ pub(crate) struct Writer {
     text: String,
     blocks: Vec<Block>,
     pages: Vec<Range<usize>>,
+    rows: Vec<Row>,
     /// Blocks there were when the open page began.
     page_begins: Option<usize>,
 }
@@ -211,6 +268,23 @@ impl Writer {
 
     pub(crate) fn push(&mut self, text: &str, kind: BlockKind) {
         self.push_indented(0, text, kind);
+    }
+
+    /// Appends rows of a sheet as a table. Each comes as its Markdown with its number and columns, or without them if it is
+    /// a header that stands elsewhere.
+    pub(crate) fn push_rows(&mut self, rows: &[(String, Option<(u32, Range<u32>)>)]) {
+        let table: String = rows.iter().map(|(row, _)| row.as_str()).collect();
+        let n_blocks = self.blocks.len();
+        self.push(&table, BlockKind::Table);
+        let Some(block) = self.blocks.get(n_blocks) else { return };
+        let mut at = block.span.start;
+        for (row, place) in rows {
+            let end = (at + row.len()).min(block.span.end);
+            if let Some((number, columns)) = place.clone() {
+                self.rows.push(Row { span: at..end, number, columns });
+            }
+            at = end;
+        }
     }
 
     /// Runs `write`; what it writes is the next page.
@@ -254,7 +328,14 @@ impl Writer {
                 }
                 _ => 0,
             };
+            let n_blocks = self.blocks.len();
             self.push_indented(indent, &part.text[start..block.span.end], kind);
+            let Some(to) = self.blocks.get(n_blocks).map(|to| to.span.start) else { continue };
+            let begin = part.rows.partition_point(|row| row.span.start < block.span.start);
+            for row in part.rows[begin..].iter().take_while(|row| row.span.end <= block.span.end) {
+                let moved = |at: usize| at - block.span.start + to;
+                self.rows.push(Row { span: moved(row.span.start)..moved(row.span.end), ..row.clone() });
+            }
         }
     }
 
@@ -280,6 +361,7 @@ impl Writer {
             title: clean_title(title),
             blocks: self.blocks,
             pages: self.pages,
+            rows: self.rows,
             same_as_file: false,
             about: About::default(),
             warnings: Vec::new(),
@@ -313,6 +395,30 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_named_as_spreadsheets_do() {
+        assert_eq!([0, 25, 26, 51, 52, 701, 702].map(column_name), ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]);
+        let mut writer = Writer::default();
+        let row = |text: &str, number, columns| (text.to_owned(), Some((number, columns)));
+        writer.push_rows(&[row("| a |\n", 2, 0..3), ("| --- |\n".to_owned(), None), row("| b |\n", 7, 1..5)]);
+        writer.push_rows(&[row("| c |\n", 1, 0..1)]);
+        let sheets = writer.finish(Format::Xlsx, None);
+        let mut outer = Writer::default();
+        outer.push("costs.xlsx", BlockKind::Heading { level: 1 });
+        outer.append(&sheets, 1);
+        let document = outer.finish(Format::Zip, None);
+        assert_eq!(document.check(), Ok(()));
+        let cells = |words: &str| {
+            let at = document.text.find(words).unwrap();
+            document.cells_of(&(at..at + words.len()))
+        };
+        assert_eq!(cells("| a |\n| --- |\n| b |").as_deref(), Some("A2:E7"));
+        assert_eq!(cells("| b |").as_deref(), Some("B7:E7"));
+        assert_eq!(cells("| b |\n\n| c |").as_deref(), Some("B7:E7"), "the next sheet is another matter");
+        assert_eq!(cells("| c |").as_deref(), Some("A1"));
+        assert_eq!(cells("costs"), None);
+    }
+
+    #[test]
     fn a_broken_span_is_found() {
         let mut document = Document {
             text: "añb".into(),
@@ -320,6 +426,7 @@ mod tests {
             title: None,
             blocks: vec![Block { span: 0..2, kind: BlockKind::Paragraph }],
             pages: vec![],
+            rows: vec![],
             same_as_file: true,
             about: About::default(),
             warnings: vec![],

@@ -51,7 +51,7 @@ mod xml;
 use std::path::Path;
 
 pub use detect::{Format, detect};
-pub use document::{About, Block, BlockKind, Document};
+pub use document::{About, Block, BlockKind, Document, Row};
 pub use error::ExtractError;
 use limits::Allowance;
 pub use limits::Limits;

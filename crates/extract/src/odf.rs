@@ -6,7 +6,7 @@
 use crate::container::Container;
 use crate::document::{BlockKind, Document, Writer};
 use crate::html_tokens::Tag;
-use crate::table::{Table, write_sheet};
+use crate::table::{MAX_COLUMNS, SheetRow, Table, write_sheet};
 use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
 
@@ -14,7 +14,7 @@ use crate::{ExtractError, Format, Limits};
 const SKIPPED: &[&str] =
     &["tracked-changes", "annotation", "note-citation", "forms", "table-of-content", "bibliography-source"];
 
-/// A cell repeated more often than this is blank space to the edge of the sheet.
+/// A cell with something in it is repeated this often at most.
 const MAX_REPEATED: usize = 64;
 
 /// Cells kept of one sheet.
@@ -207,17 +207,25 @@ impl Text {
 /// Each sheet is a page: its name, then its rows.
 fn sheets(xml: &str) -> Writer {
     let mut writer = Writer::default();
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut rows: Vec<SheetRow> = Vec::new();
     let (mut name, mut cell, mut n_repeated, mut n_cells) = (String::new(), String::new(), 1usize, 0usize);
+    // Blank cells are written when one follows them that is not, since most go on to the edge of the sheet.
+    let (mut next_row, mut n_blank) = (1u32, 0usize);
     let (mut in_cell, mut n_skipped) = (false, 0usize);
     walk(xml, &mut |node| match node {
         Node::Start("annotation" | "tracked-changes", _) => n_skipped += 1,
         Node::End("annotation" | "tracked-changes") => n_skipped = n_skipped.saturating_sub(1),
         Node::Start("table", tag) => {
             rows.clear();
+            next_row = 1;
             name = attribute(tag, "name").unwrap_or_default();
         }
-        Node::Start("table-row", _) => rows.push(Vec::new()),
+        Node::Start("table-row", tag) => {
+            n_blank = 0;
+            rows.push(SheetRow { number: next_row, cells: Vec::new() });
+            let n = attribute(tag, "number-rows-repeated").and_then(|n| n.parse().ok()).unwrap_or(1);
+            next_row = next_row.saturating_add(n);
+        }
         Node::Start("table-cell" | "covered-table-cell", tag) => {
             in_cell = true;
             cell.clear();
@@ -225,11 +233,19 @@ fn sheets(xml: &str) -> Writer {
         }
         Node::End("table-cell" | "covered-table-cell") => {
             in_cell = false;
-            let n =
-                if n_repeated > MAX_REPEATED && cell.is_empty() { 1 } else { n_repeated.min(MAX_REPEATED) };
-            n_cells += n;
-            if let Some(row) = rows.last_mut().filter(|_| n_cells <= MAX_CELLS) {
-                row.extend(std::iter::repeat_n(cell.trim().to_owned(), n));
+            let text = cell.trim();
+            if text.is_empty() {
+                n_blank = n_blank.saturating_add(n_repeated);
+                return;
+            }
+            let Some(row) = rows.last_mut().map(|row| &mut row.cells) else { return };
+            let n = n_repeated.min(MAX_REPEATED);
+            n_cells = n_cells.saturating_add(n_blank).saturating_add(n);
+            if n_cells <= MAX_CELLS && row.len().saturating_add(n_blank) < MAX_COLUMNS {
+                row.extend(std::iter::repeat_n(String::new(), n_blank));
+                row.extend(std::iter::repeat_n(text.to_owned(), n));
+                // The rest of a run that was cut short is there, if not shown.
+                n_blank = n_repeated - n;
             }
         }
         Node::End("table") => writer.page(|writer| {

@@ -1,6 +1,6 @@
 //! A table being read, and its way out as Markdown rows or, when it is page layout, as text.
 
-use crate::document::{BlockKind, Writer};
+use crate::document::Writer;
 
 /// A cell longer than this many bytes is text that a table was used to place.
 const LONG_CELL: usize = 2000;
@@ -92,27 +92,43 @@ impl Table {
 /// Rows of a spreadsheet that go into one block. Each block repeats the header row, so that it can be read alone.
 const ROWS_PER_BLOCK: usize = 40;
 
+/// One row of a sheet that is being read.
+pub(crate) struct SheetRow {
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) cells: Vec<String>,
+}
+
+/// Columns of a sheet (ECMA-376 part 1, 18.3.1.4 gives 16,384); blank ones before a cell are kept up to here.
+pub(crate) const MAX_COLUMNS: usize = 512;
+
 /// Writes a sheet as tables of Markdown rows. Blank rows are dropped, blank cells at the end of rows too.
 /// The first row is the header if all of its cells are words.
-pub(crate) fn write_sheet(rows: &[Vec<String>], writer: &mut Writer) {
-    let mut rows = rows.iter().map(|row| {
-        let n = row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
-        &row[..n]
+pub(crate) fn write_sheet(rows: &[SheetRow], writer: &mut Writer) {
+    let mut rows = rows.iter().filter_map(|row| {
+        let is_filled = |cell: &String| !cell.trim().is_empty();
+        let columns = row.cells.iter().position(is_filled)?..row.cells.iter().rposition(is_filled)? + 1;
+        let place = (row.number, columns.start as u32..columns.end as u32);
+        Some((&row.cells[..columns.end], place))
     });
-    let Some(first) = rows.find(|row| !row.is_empty()) else { return };
+    let Some((first, place)) = rows.next() else { return };
     let is_header = first.len() > 1 && first.iter().all(|cell| cell.contains(char::is_alphabetic));
-    let mut head = String::new();
+    let shown = |cells: &[String]| markdown_row(cells.iter().map(String::as_str));
+    let mut head = Vec::new();
+    let mut body = Vec::new();
     if is_header {
-        head = markdown_row(first.iter().map(String::as_str)) + &markdown_row(first.iter().map(|_| "---"));
+        head = vec![(shown(first), Some(place)), (markdown_row(first.iter().map(|_| "---")), None)];
+    } else {
+        body.push((shown(first), Some(place)));
     }
-    let body: Vec<&[String]> =
-        (!is_header).then_some(first).into_iter().chain(rows.filter(|row| !row.is_empty())).collect();
-    for group in body.chunks(ROWS_PER_BLOCK) {
-        let rows: String = group.iter().map(|row| markdown_row(row.iter().map(String::as_str))).collect();
-        writer.push(&format!("{head}{rows}"), BlockKind::Table);
-    }
+    body.extend(rows.map(|(cells, place)| (shown(cells), Some(place))));
     if body.is_empty() {
-        writer.push(&head, BlockKind::Table);
+        writer.push_rows(&head);
+    }
+    for group in body.chunks(ROWS_PER_BLOCK) {
+        writer.push_rows(&[&head, group].concat());
+        // It stands where it was written first.
+        head.iter_mut().for_each(|(_, place)| *place = None);
     }
 }
 

@@ -7,15 +7,12 @@ use crate::container::Container;
 use crate::document::{BlockKind, Document, Writer};
 use crate::html_tokens::Tag;
 use crate::pptx::related;
-use crate::table::write_sheet;
+use crate::table::{MAX_COLUMNS, SheetRow, write_sheet};
 use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
 
 /// Cells kept of one sheet.
 const MAX_CELLS: usize = 2_000_000;
-
-/// Columns of a sheet (ECMA-376 part 1, 18.3.1.4 gives 16,384); blank ones before a cell are kept up to here.
-const MAX_COLUMNS: usize = 512;
 
 pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     let mut container = Container::open(bytes, "XLSX", limits)?;
@@ -64,15 +61,20 @@ fn shared_strings(xml: &str) -> Vec<String> {
     strings
 }
 
-fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<Vec<String>> {
-    let mut rows: Vec<Vec<String>> = Vec::new();
+fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<SheetRow> {
+    let mut rows: Vec<SheetRow> = Vec::new();
     let mut n_cells = 0;
     let (mut column, mut kind, mut style, mut value, mut in_value) =
         (0, String::new(), 0, String::new(), false);
     walk(xml, &mut |node| match node {
-        Node::Start("row", _) => rows.push(Vec::new()),
+        Node::Start("row", tag) => {
+            // Rows without anything in them may be missing, and numbers may be: then it is the next.
+            let next = rows.last().map_or(1, |row| row.number.saturating_add(1));
+            let number = attribute(tag, "r").and_then(|r| r.parse().ok()).unwrap_or(next);
+            rows.push(SheetRow { number, cells: Vec::new() });
+        }
         Node::Start("c", tag) => {
-            column = column_of(tag).unwrap_or_else(|| rows.last().map_or(0, Vec::len));
+            column = column_of(tag).unwrap_or_else(|| rows.last().map_or(0, |row| row.cells.len()));
             kind = attribute(tag, "t").unwrap_or_default();
             style = attribute(tag, "s").and_then(|s| s.parse().ok()).unwrap_or(0);
             value.clear();
@@ -81,7 +83,7 @@ fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<Vec<String>> 
         Node::End("v" | "t") => in_value = false,
         Node::Text(text) if in_value => value.push_str(text),
         Node::End("c") if n_cells < MAX_CELLS && column < MAX_COLUMNS => {
-            if let Some(row) = rows.last_mut().filter(|row| row.len() <= column) {
+            if let Some(row) = rows.last_mut().map(|row| &mut row.cells).filter(|row| row.len() <= column) {
                 n_cells += column + 1 - row.len();
                 row.resize(column, String::new());
                 row.push(shown(&kind, style, &value, strings, dates));
@@ -89,7 +91,7 @@ fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<Vec<String>> 
         }
         _ => {}
     });
-    rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
+    rows.retain(|row| row.cells.iter().any(|cell| !cell.is_empty()));
     rows
 }
 

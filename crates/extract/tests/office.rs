@@ -76,6 +76,14 @@ fn sheets_become_rows_with_their_header_and_dates() {
     );
     assert_eq!(document.text, "Costs\n\n| Date | Sum |\n| --- | --- |\n| 2024-03-01 | 3.5 |\n|  | a\\|b |");
     assert_eq!(document.pages.len(), 1);
+    let cells = |words: &str| {
+        let at = document.text.find(words).unwrap();
+        document.cells_of(&(at..at + words.len()))
+    };
+    assert_eq!(cells("Sum").as_deref(), Some("A1:B1"));
+    assert_eq!(cells("2024-03-01 | 3.5 |\n|  | a").as_deref(), Some("A2:B3"));
+    assert_eq!(cells("a\\|b").as_deref(), Some("B3"));
+    assert_eq!(cells("Costs"), None);
 }
 
 #[test]
@@ -101,6 +109,14 @@ fn open_document_slides_and_sheets_are_pages() {
     let sheet = "<table:table table:name='S'><table:table-row><table:table-cell table:number-columns-repeated='2'><text:p>7</text:p></table:table-cell>\
         <table:table-cell table:number-columns-repeated='16000'/></table:table-row></table:table>";
     assert_eq!(pages(&read("x.ods", &[("content.xml", sheet)])), ["S\n\n| 7 | 7 |"]);
+    let sheet = "<table:table table:name='S'><table:table-row table:number-rows-repeated='4'><table:table-cell/></table:table-row>\
+        <table:table-row><table:table-cell table:number-columns-repeated='80'/><table:table-cell><text:p>7</text:p></table:table-cell></table:table-row></table:table>";
+    let document = read("x.ods", &[("content.xml", sheet)]);
+    assert_eq!(
+        document.cells_of(&(0..document.text.len())).as_deref(),
+        Some("CC5"),
+        "blank rows and columns count"
+    );
 }
 
 #[test]

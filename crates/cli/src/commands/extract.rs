@@ -90,7 +90,7 @@ fn told_block(document: &Document, block: &Block, heading_path: &[&str]) -> Valu
     let (kind, level, language) = kind(&block.kind);
     json!({
         "kind": kind, "level": level, "language": language, "byte_start": block.span.start, "byte_end": block.span.end,
-        "page": document.page_of(block.span.start), "heading_path": heading_path,
+        "page": document.page_of(block.span.start), "cells": document.cells_of(&block.span), "heading_path": heading_path,
     })
 }
 

@@ -60,7 +60,8 @@ pub struct Chunk {
     pub line_end: u32,
     /// Page of its first character, from 1, where the format has pages.
     pub page: Option<u32>,
-    /// Headings that all of it stands under, outermost first; one that begins it is among them.
+    /// Headings that all of it stands under, outermost first; one that begins it is among them. The last is the range of
+    /// cells (`A2:D14`) where the passage is of a spreadsheet.
     pub heading_path: Vec<String>,
 }
 
@@ -73,6 +74,9 @@ const MIN_BEFORE_SUBHEADING: usize = 80;
 
 /// Text between two blocks (markup) of more tokens than this ends a passage: it is not worth embedding.
 const MAX_MARKUP_TOKENS: usize = 24;
+
+/// Room is kept for a range of cells as long as this.
+const LONGEST_RANGE: &str = "AA100000:AZ100000";
 
 /// What a passage is made of.
 struct Unit {
@@ -142,7 +146,9 @@ pub fn approximate_tokens(text: &str) -> usize {
 fn units(document: &Document, options: &ChunkOptions, cost: Cost) -> (Vec<Unit>, Vec<Section>) {
     let text = document.text.as_str();
     let section = |path: Vec<String>| {
-        let prefix_tokens = cost(&prefix(document.title.as_deref(), &path, ""));
+        let mut longest = path.clone();
+        longest.extend((!document.rows.is_empty()).then(|| LONGEST_RANGE.to_owned()));
+        let prefix_tokens = cost(&prefix(document.title.as_deref(), &longest, ""));
         Section { path, room: options.max_tokens.saturating_sub(prefix_tokens).max(1) }
     };
     let mut units: Vec<Unit> = Vec::new();
@@ -320,7 +326,7 @@ impl Packer<'_> {
         passages: &mut Vec<(Range<usize>, Vec<String>)>,
     ) {
         let span = self.units[start].span.start..self.units[end - 1].span.end;
-        let path = self.path(fresh, end);
+        let path = self.path_and_cells(fresh, end, &span);
         let text = &self.document.text[span.clone()];
         let title = self.document.title.as_deref();
         let n_prefix = (self.cost)(&prefix(title, &path, text));
@@ -336,8 +342,18 @@ impl Packer<'_> {
             self.finish(middle, middle, end, passages);
         } else {
             let parts = split_prose(&self.document.text, span, limit, self.cost);
-            passages.extend(parts.into_iter().map(|part| (part.span, path.clone())));
+            passages.extend(parts.into_iter().map(|Piece { span, .. }| {
+                let path = self.path_and_cells(fresh, end, &span);
+                (span, path)
+            }));
         }
+    }
+
+    /// The headings that all units `from..to` stand under, and the cells that `span` shows.
+    fn path_and_cells(&self, from: usize, to: usize, span: &Range<usize>) -> Vec<String> {
+        let mut path = self.path(from, to);
+        path.extend(self.document.cells_of(span));
+        path
     }
 
     /// The headings that all units `from..to` stand under.

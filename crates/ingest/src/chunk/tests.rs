@@ -1,6 +1,6 @@
 //! What passages promise, on hand-made and on random documents.
 
-use docent_extract::{About, Block, Format};
+use docent_extract::{About, Block, Format, Row};
 use proptest::prelude::*;
 
 use super::*;
@@ -28,6 +28,7 @@ fn document(parts: &[(BlockKind, &str)]) -> Document {
         title: None,
         blocks,
         pages: Vec::new(),
+        rows: Vec::new(),
         same_as_file: true,
         about: About::default(),
         warnings: Vec::new(),
@@ -89,6 +90,27 @@ fn a_small_document_is_one_passage() {
     assert_eq!(chunks[0].0, "Title\n\nOne.\n\nTwo.");
     assert_eq!(chunks[0].1.heading_path, ["Title"]);
     assert_eq!((chunks[0].1.line_start, chunks[0].1.line_end), (1, 5));
+}
+
+#[test]
+fn a_passage_of_a_sheet_tells_its_cells() {
+    let table: String = (2..300).map(|number| format!("| {number} | tiles and gutters | 12.5 |\n")).collect();
+    let mut document = document(&[(h(1), "Costs"), (BlockKind::Table, table.trim_end())]);
+    let mut at = document.blocks[1].span.start;
+    for (line, number) in table.lines().zip(2..) {
+        document.rows.push(Row { span: at..at + line.len(), number, columns: 0..3 });
+        at += line.len() + 1;
+    }
+    assert_eq!(document.check(), Ok(()));
+    let chunks = cut(&document);
+    assert!(chunks.len() > 10);
+    let number = |row: &str| row.split(' ').nth(1).unwrap().to_owned();
+    for (text, chunk) in &chunks {
+        let mut rows = text.lines().filter(|line| line.starts_with('|'));
+        let first = number(rows.next().unwrap());
+        let last = rows.next_back().map_or(first.clone(), number);
+        assert_eq!(chunk.heading_path, ["Costs".to_owned(), format!("A{first}:C{last}")]);
+    }
 }
 
 #[test]
