@@ -40,7 +40,11 @@ fn run((cli, configuration): (Cli, Configuration)) -> anyhow::Result<ExitCode> {
         Command::Man(args) => commands::manuals::man(&output, args)?,
         Command::Extract(args) => {
             let limits = settings::resolve(&cli.common, None)?.limits;
-            commands::extract::run(output, &Limits { max_bytes: args.max_size, ..limits }, args)?
+            commands::extract::run(
+                output,
+                &Limits { max_bytes: args.max_size, ocr: args.ocr.wanted(), ..limits },
+                args,
+            )?
         }
         _ => run_with_library(cli)?,
     };

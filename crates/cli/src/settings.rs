@@ -49,6 +49,7 @@ pub fn resolve(common: &Common, ingest: Option<&IngestArgs>) -> anyhow::Result<S
     settings.limits.worker = extract_worker().map(Arc::new);
     if let Some(ingest) = ingest {
         settings.limits.max_bytes = ingest.max_size;
+        settings.limits.ocr = ingest.ocr.wanted();
         settings.hidden = ingest.hidden;
         settings.no_ignore = ingest.no_ignore;
         settings.ignore.clone_from(&ingest.ignore);

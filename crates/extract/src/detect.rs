@@ -62,6 +62,8 @@ pub enum Format {
     Tar,
     /// One file (or a tar archive) compressed by gzip. A document is never of this format but of the file's.
     Gzip,
+    /// A picture whose text was recognised ([`crate::Ocr`]). [`detect`] never says so.
+    Image,
 }
 
 impl Format {
@@ -94,6 +96,7 @@ impl Format {
             Self::Zip => "zip",
             Self::Tar => "tar",
             Self::Gzip => "gzip",
+            Self::Image => "image",
         }
     }
 }
@@ -117,11 +120,11 @@ const BINARY_MAGIC: &[(&[u8], &str)] = &[
     (b"\xcf\xfa\xed\xfe", "program"),
     (b"\xca\xfe\xba\xbe", "program"),
     (b"\0asm", "WebAssembly"),
-    (b"BZh", "bzip2 archive"),
-    (b"\xfd7zXZ\0", "xz archive"),
-    (b"\x28\xb5\x2f\xfd", "zstd archive"),
-    (b"7z\xbc\xaf\x27\x1c", "7z archive"),
-    (b"Rar!\x1a\x07", "RAR archive"),
+    (b"BZh", "bzip2 archive: unpack it, or pack it as zip or tar.gz"),
+    (b"\xfd7zXZ\0", "xz archive: unpack it, or pack it as zip or tar.gz"),
+    (b"\x28\xb5\x2f\xfd", "zstd archive: unpack it, or pack it as zip or tar.gz"),
+    (b"7z\xbc\xaf\x27\x1c", "7z archive: unpack it, or pack it as zip or tar.gz"),
+    (b"Rar!\x1a\x07", "RAR archive: unpack it, or pack it as zip or tar.gz"),
     (b"SQLite format 3\0", "SQLite database"),
     (b"OggS", "Ogg media"),
     (b"fLaC", "FLAC audio"),
@@ -358,6 +361,11 @@ fn is_encrypted_office(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xd0\xcf\x11\xe0") && bytes.windows(name.len()).any(|w| w == name)
 }
 
+/// Whether it is a picture made of dots, in which text may be recognised.
+pub(crate) fn is_picture(bytes: &[u8]) -> bool {
+    binary_kind(bytes).is_some_and(|kind| kind.ends_with(" picture"))
+}
+
 fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
     let riff = bytes.starts_with(b"RIFF") && bytes.len() > 12;
     match bytes.get(8..12) {
@@ -438,6 +446,8 @@ mod tests {
     fn content_decides_before_the_name() {
         let error = format("notes.txt", b"\x89PNG\r\n\x1a\n....").unwrap_err();
         assert_eq!(error.reason(), "binary file (PNG picture)");
+        let error = format("notes.txt.xz", b"\xfd7zXZ\0....").unwrap_err();
+        assert!(error.reason().ends_with("(xz archive: unpack it, or pack it as zip or tar.gz)"), "{error}");
         assert_eq!(format("page", b"\n<!-- x --><!DOCTYPE HTML><html>").unwrap(), Format::Html);
         assert_eq!(format("run", b"#!/bin/sh\necho").unwrap(), Format::Code);
     }

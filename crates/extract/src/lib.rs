@@ -33,6 +33,7 @@ mod mailbox;
 mod markdown;
 mod markup;
 mod notebook;
+mod ocr;
 mod odf;
 mod org;
 mod pdf;
@@ -55,6 +56,7 @@ pub use document::{About, Block, BlockKind, Document, Row};
 pub use error::ExtractError;
 use limits::Allowance;
 pub use limits::Limits;
+pub use ocr::Ocr;
 pub use worker::{Worker, run_worker};
 
 /// Turns the content of one file into a [`Document`].
@@ -71,8 +73,18 @@ pub fn extract(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Document, E
 
 /// As [`extract`], for a file inside another one.
 fn read_member(path: &Path, bytes: &[u8], allowance: &mut Allowance) -> Result<Document, ExtractError> {
+    let limits = &allowance.limits;
+    if let Some(ocr) = &limits.ocr
+        && detect::is_picture(bytes)
+    {
+        return ocr::picture(bytes, ocr);
+    }
     let document = match detect(path, bytes)? {
-        Format::Pdf => pdf::extract(path, bytes, &allowance.limits)?,
+        Format::Pdf => match (pdf::extract(path, bytes, limits), &limits.ocr) {
+            // A PDF that is skipped is one without text.
+            (Err(ExtractError::Skipped { .. }), Some(ocr)) => ocr::pdf(bytes, ocr)?,
+            (read, _) => read?,
+        },
         format => read_as(format, path, bytes, allowance)?,
     };
     with_text(document)
@@ -115,6 +127,7 @@ fn read_as(
         Format::Mailbox => allowance.inside(|allowance| mailbox::extract(bytes, allowance)),
         Format::Zip => allowance.inside(|allowance| archive::zip(bytes, allowance)),
         Format::Tar => allowance.inside(|allowance| archive::tar(bytes, allowance)),
+        Format::Image => Err(ExtractError::skipped("picture")),
         Format::Gzip => allowance.inside(|allowance| archive::gzip(path, bytes, allowance)),
     }
 }

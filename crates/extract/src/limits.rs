@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{ExtractError, Worker};
+use crate::{ExtractError, Ocr, Worker};
 
 /// Bounds on what one file may cost. Going over one costs the file, never the run.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// The process such a parser runs in; without one it runs on a thread of this process.
     pub worker: Option<Arc<Worker>>,
+    /// Recognition of text in pictures and in PDFs without any; none: they are reported as such.
+    pub ocr: Option<Ocr>,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             max_nesting: 4,
             timeout: Duration::from_secs(60),
             worker: None,
+            ocr: None,
         }
     }
 }

@@ -106,18 +106,24 @@ impl Worker {
     }
 
     fn command(&self) -> Command {
-        let mut command = if cfg!(unix) {
-            // The cap is set by the shell, as setting it from here would need unsafe code. `exec` leaves one process to kill.
-            let mut command = Command::new("sh");
-            let kib = (self.max_memory_bytes >> 10).to_string();
-            command.arg("-c").arg(r#"ulimit -v "$0" 2>/dev/null; exec "$@""#).arg(kib).arg(&self.program);
-            command
-        } else {
-            Command::new(&self.program)
-        };
+        let mut command = capped(&self.program, self.max_memory_bytes);
         command.args(&self.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
+}
+
+/// A command that runs `program` with so much address space, where there is a shell to cap it.
+///
+/// The shell does so because it would need unsafe code here. `exec` leaves one process to kill; a program that is not there is
+/// the shell's exit status 127.
+pub(crate) fn capped(program: &Path, max_memory_bytes: u64) -> Command {
+    if !cfg!(unix) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sh");
+    let kib = (max_memory_bytes >> 10).to_string();
+    command.arg("-c").arg(r#"ulimit -v "$0" 2>/dev/null; exec "$@""#).arg(kib).arg(program);
+    command
 }
 
 impl Process {

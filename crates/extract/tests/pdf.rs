@@ -29,7 +29,7 @@ fn no_text_is_told_with_the_page_count() {
     let error = read(&made::pdf(&["", "", ""])).unwrap_err();
     assert_eq!(
         error.reason(),
-        "no text: 3 pages of images only or empty; text recognition (OCR) would be needed"
+        "no text: 3 pages of images only or empty; text recognition (OCR) would be needed, see `--ocr`"
     );
     assert!(matches!(error, ExtractError::Skipped { .. }));
 }

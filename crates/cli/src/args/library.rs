@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::parse::{parse_seconds, parse_size};
-use super::{IngestArgs, Mode, NarrowArgs, RerankArgs};
+use super::{IngestArgs, Mode, NarrowArgs, OcrArgs, RerankArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -154,6 +154,7 @@ pub struct ShowArgs {
 Examples:
   docent extract report.pdf                      what it says about itself, and a line for each block
   docent extract --markdown talk.pptx > talk.md
+  docent extract --ocr=deu scan.pdf              a scan, by tesseract
   docent extract --json mails.mbox | jq -r '.blocks[] | select(.kind == \"heading\")'
   docent extract --json *.pdf | jq -r 'select(.outcome != \"text\") | .path + \": \" + .reason'
 
@@ -171,6 +172,8 @@ pub struct ExtractArgs {
     /// Files larger than this are not read.
     #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = parse_size)]
     pub max_size: u64,
+    #[command(flatten)]
+    pub ocr: OcrArgs,
 }
 
 #[derive(Debug, Args)]

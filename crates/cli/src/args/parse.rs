@@ -16,6 +16,18 @@ pub(super) fn parse_pattern(text: &str) -> Result<String, String> {
     docent::check_pattern(text).map(|()| text.to_owned())
 }
 
+/// `deu+eng`: names of tesseract's models. Some are files in a folder: `script/Latin`.
+pub(super) fn parse_languages(text: &str) -> Result<String, String> {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '-'))
+    };
+    match text.split('+').all(is_name) {
+        true => Ok(text.to_owned()),
+        false => Err("expected languages as tesseract names them, such as eng or deu+eng".to_owned()),
+    }
+}
+
 pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),

@@ -2,8 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use docent::parse_date;
+use docent_extract::Ocr;
 
-use super::parse::{parse_pattern, parse_positive, parse_size, parse_temperature};
+use super::parse::{parse_languages, parse_pattern, parse_positive, parse_size, parse_temperature};
 
 /// How a folder is read.
 #[derive(Debug, Args)]
@@ -20,9 +21,27 @@ pub struct IngestArgs {
     /// Leave out files and folders that GLOB names, as a line of a .gitignore would; may be repeated.
     #[arg(long, value_name = "GLOB", value_parser = parse_pattern)]
     pub ignore: Vec<String>,
+    #[command(flatten)]
+    pub ocr: OcrArgs,
     /// Pull missing models without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Recognition of text in pictures.
+#[derive(Debug, Args)]
+pub struct OcrArgs {
+    /// Recognise text in pictures and in PDFs that have none, by the programs tesseract and pdftoppm, which must be installed: seconds
+    /// a page. LANGUAGES as tesseract names them: deu+eng [default: eng]; `none` goes before what is set.
+    #[arg(long, value_name = "LANGUAGES", num_args = 0..=1, require_equals = true, default_missing_value = "eng", value_parser = parse_languages)]
+    pub ocr: Option<String>,
+}
+
+impl OcrArgs {
+    /// What is to be recognised how, if anything is.
+    pub fn wanted(&self) -> Option<Ocr> {
+        self.ocr.as_deref().filter(|languages| *languages != "none").map(Ocr::of)
+    }
 }
 
 /// Which documents may answer. Each option narrows what the others leave; all apply before ranking.

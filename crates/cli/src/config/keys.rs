@@ -39,6 +39,11 @@ pub const KEYS: &[Key] = &[
     key("limit", FINDING, ""),
     key("context", FINDING, ""),
     key("max-size", &["add", "update", "watch", "ask", "pack", "search", "warm", "extract"], ""),
+    key(
+        "ocr",
+        &["add", "update", "watch", "ask", "pack", "chat", "search", "warm", "serve", "extract"],
+        "pictures are not read",
+    ),
     key("hidden", READING, ""),
     key("no-ignore", READING, ""),
     key("ignore", READING, "nothing more"),

@@ -94,7 +94,8 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn new(args: &[&str], output: Output) -> Self {
+    /// What came of `docent ARGS`.
+    pub fn new(args: &[&str], output: Output) -> Self {
         Self {
             what: args.join(" "),
             code: output.status.code().unwrap_or(-1),

@@ -64,11 +64,11 @@ fn no_text(n_pages: usize, n_unreadable: usize) -> ExtractError {
     let pages = if n_pages == 1 { "1 page".to_owned() } else { format!("{n_pages} pages") };
     if n_unreadable > 0 {
         return ExtractError::skipped(format!(
-            "no text: {pages} in fonts that do not tell which characters they show; text recognition (OCR) would be needed"
+            "no text: {pages} in fonts that do not tell which characters they show; text recognition (OCR) would be needed, see `--ocr`"
         ));
     }
     ExtractError::skipped(format!(
-        "no text: {pages} of images only or empty; text recognition (OCR) would be needed"
+        "no text: {pages} of images only or empty; text recognition (OCR) would be needed, see `--ocr`"
     ))
 }
 
@@ -478,7 +478,7 @@ mod tests {
         };
         assert_eq!(
             document(raw).unwrap_err().reason(),
-            "no text: 12 pages of images only or empty; text recognition (OCR) would be needed"
+            "no text: 12 pages of images only or empty; text recognition (OCR) would be needed, see `--ocr`"
         );
     }
 }
