@@ -6,14 +6,17 @@
 Files are grouped by extension. Every program reads the files of a group in `--processes` processes at the same time, each with its share of
 them: docent one process a share, pdftotext one a file, as it takes one, markitdown processes that were started before and stay, as
 starting takes it seconds. Printed are the medians of `--reps` rounds, in which the programs take turns: MB/s of the files as they
-are, files/s, and how many times as long the peer takes. PYTHON is an interpreter that has markitdown
+are, files/s, the processors' seconds that the group took, and how many times those the peer's are: on a busy machine they are what
+counts. PYTHON is an interpreter that has markitdown
 (pip install 'markitdown[pdf,docx,pptx,xlsx]').
 """
 
 import argparse
 import collections
 import json
+import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -46,22 +49,28 @@ class Readers:
         for process in self.running:
             assert process.stdout.readline().strip() == "ready", "markitdown does not start"
 
+    def cpu(self):
+        """Seconds of processor time so far (proc(5): utime, stime and those of children)."""
+        fields = [pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split() for process in self.running]
+        return sum(int(tick) for row in fields for tick in row[11:15]) / os.sysconf("SC_CLK_TCK")
+
     def timed(self, files):
-        begin = time.monotonic()
+        begin, cpu = time.monotonic(), self.cpu()
         busy = list(zip(self.running, shares(files, len(self.running))))
         for process, share in busy:
             process.stdin.write(json.dumps(share) + "\n")
             process.stdin.flush()
         n_read = sum(int(process.stdout.readline()) for process, _ in busy)
-        return time.monotonic() - begin, n_read
+        return time.monotonic() - begin, self.cpu() - cpu, n_read
 
 
 def timed(commands):
-    """Seconds until all have ended, run side by side, and what they print."""
-    begin = time.monotonic()
+    """Seconds until all have ended, run side by side, their processor time, and what they print."""
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    begin, cpu = time.monotonic(), used()
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace") for command in commands]
     outs = [process.communicate()[0] for process in running]
-    return time.monotonic() - begin, outs
+    return time.monotonic() - begin, used() - cpu, outs
 
 
 def shares(files, n):
@@ -86,27 +95,29 @@ def main():
     programs["pdftotext"] = lambda files: [
         ["sh", "-c", 'for f; do pdftotext -q "$f" -; done', "sh", *share] for share in shares(files, args.processes)]
     readers = Readers(args.markitdown, args.processes) if args.markitdown else None
-    print(f"{'format':8} {'files':>5} {'MB':>7}  {'program':10} {'MB/s':>8} {'files/s':>8} {'takes':>10}")
+    print(f"{'format':8} {'files':>5} {'MB':>7}  {'program':10} {'MB/s':>8} {'files/s':>8} {'cpu s':>8} {'takes':>10}")
     for extension, files in sorted(groups.items()):
         files = files[: args.limit]
         megabytes = sum(pathlib.Path(file).stat().st_size for file in files) / 1e6
         names = ["docent"] + ["pdftotext"] * (extension == "pdf") + ["markitdown"] * bool(readers)
-        seconds = {name: [] for name in names}
+        seconds, cpus = {name: [] for name in names}, {name: [] for name in names}
         n_read = {}
         for _ in range(args.reps):
             for name in names:
                 if name == "markitdown":
-                    took, n_read[name] = readers.timed(files)
+                    took, cpu, n_read[name] = readers.timed(files)
                 else:
-                    took, outs = timed(programs[name](files))
+                    took, cpu, outs = timed(programs[name](files))
                 if name == "docent":
                     n_read[name] = sum(out.count('"outcome":"text"') for out in outs)
                 seconds[name].append(took)
+                cpus[name].append(cpu)
         medians = {name: statistics.median(took) for name, took in seconds.items()}
+        cpu = {name: statistics.median(used) for name, used in cpus.items()}
         for name in names:
-            speed = f"{medians[name] / medians['docent']:9.1f}x" if name != "docent" else ""
+            speed = f"{cpu[name] / cpu['docent']:9.1f}x" if name != "docent" else ""
             read = f" ({n_read[name]} with text)" if name in n_read else ""
-            print(f"{extension:8} {len(files):5} {megabytes:7.1f}  {name:10} {megabytes / medians[name]:8.1f} {len(files) / medians[name]:8.1f} {speed}{read}", flush=True)
+            print(f"{extension:8} {len(files):5} {megabytes:7.1f}  {name:10} {megabytes / medians[name]:8.1f} {len(files) / medians[name]:8.1f} {cpu[name]:8.2f} {speed}{read}", flush=True)
     return 0
 
 
