@@ -11,15 +11,19 @@ coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="--cfg fuzzing $coverage -Zsanitizer=address -Cdebug-assertions -Ccodegen-units=1"
 reader=${2:-gguf}
-cargo build --release --target "$target" --bin "$reader"
+cargo build --release --target "$target" --bin "$reader" --features "$reader"
 mkdir -p "corpus/$reader" artifacts
 if [ "$reader" = gguf ]; then
     cp ../crates/lm/tests/data/small-*.gguf corpus/gguf/
 else
-    # The first byte of a case chooses the name it is read under; the fuzzer finds the others.
-    n=0
+    # The first byte of a case is the place of its name among NAMES of fuzz_targets/extract.rs; the fuzzer finds other pairs.
+    names="txt md rst adoc org tex html xhtml csv json yaml toml py ipynb srt vtt eml mbox rtf zip tar gz docx pptx xlsx odt odp ods epub"
     for file in ../crates/extract/tests/golden/*.*; do
-        n=$(((n + 1) % 30))
+        n=0
+        for name in $names; do
+            [ "${file##*.}" = "$name" ] && break
+            n=$((n + 1))
+        done
         { printf "\\$(printf %03o $n)"; cat "$file"; } > "corpus/extract/$(basename "$file")"
     done
 fi

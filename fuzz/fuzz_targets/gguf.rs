@@ -1,7 +1,7 @@
 //! Whatever bytes a GGUF file has: reading them, opening them as a model and running it neither panics nor reads out of
 //! bounds nor allocates by a count in the file.
 //!
-//! `fuzz/run.sh` builds and runs it; `cargo +nightly fuzz run gguf` does as well.
+//! `fuzz/run.sh` builds and runs it; `cargo +nightly fuzz run --features gguf gguf` does as well.
 
 #![no_main]
 
