@@ -17,6 +17,7 @@ mod places;
 mod progress;
 mod reply;
 mod server;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use rmcp::ServiceExt as _;
 use rmcp::transport::stdio;
 
 pub use server::Server;
+pub use turns::{Own, Turns, Work};
 
 /// How a server answers.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +63,7 @@ const END: Duration = Duration::from_secs(10);
 pub fn serve_stdio(library: Arc<Library>, options: Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let server = Server::new(library.clone(), options);
+        let server = Server::new(library.clone(), options, Arc::new(Own::default()));
         let running = match server.serve(stdio()).await {
             Ok(running) => running,
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),

@@ -12,15 +12,13 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::arguments::{self, Ask};
 use crate::progress::Progress;
 use crate::reply::{Replied, result};
+use crate::turns::Turns;
 use crate::{Options, ask, documents, find};
-
-/// Searches and readings at a time. They pass a question that is being answered.
-const N_LOOKUPS: usize = 2;
 
 const INSTRUCTIONS: &str = "Answers from the documents that the user has indexed on this machine with docent. `search` finds passages in \
     a moment; `read_passage` shows what stands around one; `ask` has a local model answer with citations, which takes longer; `list` \
@@ -31,30 +29,38 @@ const INSTRUCTIONS: &str = "Answers from the documents that the user has indexed
 pub struct Server {
     library: Arc<Library>,
     options: Arc<Options>,
-    questions: Arc<Semaphore>,
-    lookups: Arc<Semaphore>,
+    turns: Arc<dyn Turns>,
+}
+
+/// Raises its flag when nobody waits any more.
+struct Stop(Cancel);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 impl Server {
     /// A server for the library's collection.
-    pub fn new(library: Arc<Library>, options: Options) -> Self {
-        let (questions, lookups) = (Semaphore::new(1), Semaphore::new(N_LOOKUPS));
-        Self { library, options: options.into(), questions: questions.into(), lookups: lookups.into() }
+    pub fn new(library: Arc<Library>, options: Options, turns: Arc<dyn Turns>) -> Self {
+        Self { library, options: options.into(), turns }
     }
 
-    /// Does `work` on a thread of its own.
+    /// Does `work` where it may block.
     async fn look_up<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
         work: impl FnOnce(&Library, &Options) -> T + Send + 'static,
     ) -> Result<T, ErrorData> {
-        let permit = wait(&self.lookups, context).await?;
         let (library, options) = (self.library.clone(), self.options.clone());
-        let working = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work(&library, &options)
-        });
-        working.await.map_err(|_| broken())
+        let (tell, told) = oneshot::channel();
+        let work = Box::new(move || drop(tell.send(work(&library, &options))));
+        tokio::select! {
+            done = self.turns.look_up(work) => done.map_err(busy)?,
+            () = context.ct.cancelled() => return Err(busy("stopped".to_owned())),
+        }
+        told.await.map_err(|_| broken())
     }
 
     /// Answers a question; stops within a token when the client says so or goes away.
@@ -63,23 +69,28 @@ impl Server {
             Ok(options) => options,
             Err(fault) => return Ok(Err(fault)),
         };
-        let permit = wait(&self.questions, context).await?;
         let (on_event, mut events) = mpsc::unbounded_channel::<AskEvent>();
         let (tell, mut told) = oneshot::channel();
         let (cancel, library) = (Cancel::new(), self.library.clone());
-        let stop = cancel.clone();
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit; // until what was read is kept: then the next one finds it
+        let stop = Stop(cancel.clone());
+        let turn = self.turns.ask(Box::new(move || {
+            if cancel.is_cancelled() {
+                return;
+            }
             let mut on_event = |event| drop(on_event.send(event));
             let tell = |replied| drop(tell.send(replied));
             ask::run(&library, &wanted.question, &options, &cancel, &mut on_event, tell);
-        });
+        }));
+        let _turn = match turn {
+            Ok(turn) => turn,
+            Err(fault) => return Ok(Err(fault)),
+        };
         let mut progress = context.meta.get_progress_token().map(Progress::new);
         loop {
             tokio::select! {
                 biased;
                 replied = &mut told => return replied.map_err(|_| broken()),
-                () = context.ct.cancelled(), if !stop.is_cancelled() => stop.cancel(),
+                () = context.ct.cancelled(), if !stop.0.is_cancelled() => stop.0.cancel(),
                 Some(event) = events.recv() => {
                     let now = progress.as_mut().and_then(|progress| progress.see(event, Instant::now()));
                     if let Some(now) = now {
@@ -92,15 +103,8 @@ impl Server {
     }
 }
 
-/// A turn, unless the client loses patience first.
-async fn wait(
-    turns: &Arc<Semaphore>,
-    context: &RequestContext<RoleServer>,
-) -> Result<OwnedSemaphorePermit, ErrorData> {
-    tokio::select! {
-        permit = turns.clone().acquire_owned() => permit.map_err(|_| broken()),
-        () = context.ct.cancelled() => Err(ErrorData::internal_error("stopped", None)),
-    }
+fn busy(fault: String) -> ErrorData {
+    ErrorData::internal_error(fault, None)
 }
 
 fn broken() -> ErrorData {
