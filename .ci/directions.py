@@ -32,7 +32,7 @@ MAY_USE = {
     },
     "docent-mcp": {"docent"},
     # axum, tokio and wire formats live here; models are told apart by the catalogue's kinds
-    "docent-serve": {"docent", "docent-models"},
+    "docent-serve": {"docent", "docent-mcp", "docent-models"},
     "docent-cli": {
         "docent", "docent-extract", "docent-infer", "docent-lm", "docent-mcp", "docent-models",
         "docent-serve",

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Speaks to `docent mcp` with the official Python client (PyPI: mcp, version 2): lists and calls every tool, reads resources, hears progress.
+"""Speaks to `docent mcp` with the official Python client (PyPI: mcp, version 2): lists and calls every tool, reads resources, hears progress;
+and the same to `/mcp` of `docent serve`.
 
     tests/mcp_client.py [DOCENT]     some of the sample documents are added to a home of its own, with the small models pulled
 
@@ -7,6 +8,7 @@ Installs the client into a virtual environment below the temporary folder if thi
 """
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -38,10 +40,25 @@ def with_client():
     os.execv(python, [str(python), *sys.argv])
 
 
-async def speak(docent, home, docs, mode):
-    from mcp import Client, StdioServerParameters
+def over_stdio(docent, home):
+    from mcp import StdioServerParameters
 
-    server = StdioServerParameters(command=docent, args=["--home", home, "mcp", "--temperature", "0"])
+    return StdioServerParameters(command=docent, args=["--home", home, "mcp", "--temperature", "0"])
+
+
+@contextlib.contextmanager
+def over_http(docent, home):
+    command = [docent, "--home", home, "serve", "--listen", "127.0.0.1:0", "--log", "off"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield server.stdout.readline().strip() + "/mcp"
+        finally:
+            server.terminate()
+
+
+async def speak(server, docs, mode):
+    from mcp import Client
+
     async with Client(server, mode=mode) as client:
         assert client.server_info.name == "docent", client.server_info
         tools = {tool.name for tool in (await client.list_tools()).tools}
@@ -93,7 +110,9 @@ def main(arguments):
         subprocess.run([docent, "--home", home, "add", docs], check=True)
         # The handshake that clients know since 2024, and whatever the newest one prefers.
         for mode in ["legacy", "auto"]:
-            asyncio.run(speak(docent, home, docs, mode))
+            asyncio.run(speak(over_stdio(docent, home), docs, mode))
+            with over_http(docent, home) as address:
+                asyncio.run(speak(address, docs, mode))
     print("ok")
 
 

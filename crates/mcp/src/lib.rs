@@ -13,6 +13,8 @@ mod arguments;
 mod ask;
 mod documents;
 mod find;
+#[cfg(feature = "http")]
+mod http;
 mod places;
 mod progress;
 mod reply;
@@ -26,6 +28,8 @@ use docent::{AskOptions, Library, Rerank};
 use rmcp::ServiceExt as _;
 use rmcp::transport::stdio;
 
+#[cfg(feature = "http")]
+pub use http::{HttpService, http};
 pub use server::Server;
 pub use turns::{Own, Turns, Work};
 

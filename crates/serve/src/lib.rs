@@ -4,8 +4,8 @@
 //! connection ──▶ guard ──▶ router ──▶ v1       search, ask, documents, jobs, collections, status, cache
 //!  limits        Host,                openai   chat/completions, completions, embeddings, models
 //!                Origin,              page     the page at /
-//!                token,               what others mounted (Server::mount)
-//!                log, metrics
+//!                token,               mcp      the Model Context Protocol
+//!                log, metrics         what others mounted (Server::mount)
 //!                                      │ searches: a few threads        (searches)
 //!                                      │ model:    one thread, in turn  (queue)
 //!                                      └ indexing: one thread           (jobs)
@@ -23,6 +23,7 @@ mod connection;
 mod guard;
 mod home;
 mod jobs;
+mod mcp;
 mod metrics;
 mod openai;
 mod openapi;

@@ -14,7 +14,7 @@ use crate::guard::guard;
 use crate::home::{HomeError, HomeLock};
 use crate::problem::Problem;
 use crate::settings::ServeSettings;
-use crate::{connection, openai, openapi, page, v1};
+use crate::{connection, mcp, openai, openapi, page, v1};
 
 /// How often the flag is looked at that ends the server.
 const STOP_POLL: Duration = Duration::from_millis(50);
@@ -157,6 +157,8 @@ fn router(app: &App, mounts: Vec<Mount>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", message)
         })
         .with_state(app.clone());
+    // The collection and the model that the server was started with are always had.
+    let ours = ours.merge(mcp::routes(app).unwrap_or_default());
     let all = mounts.into_iter().fold(ours, |routes, mount| routes.merge(mount(app)));
     all.layer(from_fn_with_state(app.clone(), guard))
 }
