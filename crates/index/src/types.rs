@@ -240,6 +240,11 @@ impl PathGlob {
         Ok(PathGlob { pattern: pattern.to_owned(), set: set.build().map_err(failed)? })
     }
 
+    /// The pattern as it was written.
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
     /// Whether it matches an absolute path.
     pub fn matches(&self, path: &std::path::Path) -> bool {
         self.set.is_match(path)

@@ -1,6 +1,6 @@
 //! What is kept of what the model read.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text_of;
 use crate::{Library, NamespaceStatus, Verified, Warmed, Written};
@@ -64,7 +64,7 @@ pub struct DamagedBlock {
 }
 
 /// What went to the store.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoreWrites {
     /// Blocks written.

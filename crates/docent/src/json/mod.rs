@@ -13,7 +13,7 @@ mod search;
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
 
@@ -26,7 +26,7 @@ pub use progress::{IngestPhase, IngestProgress};
 pub use search::{HitContext, OtherHit, SearchHit, SearchResult, SecondStage};
 
 /// `ask --json`: an answer, and what the prefix store did meanwhile.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AskResult {
     /// The answer.

@@ -1,12 +1,12 @@
 //! What a search found.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text_of;
 use crate::{Around, Found, FoundHit, Hit, Reranked};
 
 /// `search --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchResult {
     /// What was searched for.
@@ -18,7 +18,7 @@ pub struct SearchResult {
 }
 
 /// A model read the best candidates again.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SecondStage {
     /// Its name, or its folder.
@@ -32,7 +32,7 @@ pub struct SecondStage {
 }
 
 /// A passage.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchHit {
     /// The file, absolute.
@@ -68,7 +68,7 @@ pub struct SearchHit {
 }
 
 /// The stretch of a document that a hit stands in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HitContext {
     /// First byte in the extracted text.
@@ -86,7 +86,7 @@ pub struct HitContext {
 }
 
 /// A hit in the stretch of a better one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OtherHit {
     /// First byte in the extracted text.
