@@ -16,19 +16,48 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep};
 
 use crate::app::App;
+use crate::beside::{Door, Stream};
 use crate::guard::Peer;
 use crate::settings::Limits;
 
 /// Time until a failed `accept` is tried again: out of file descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Where clients come in.
+pub(crate) struct Entrances {
+    pub tcp: TcpListener,
+    /// For commands of the same user.
+    pub door: Option<Door>,
+}
+
+impl Entrances {
+    /// The next connection, and where it comes from.
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+        let own = async {
+            match &self.door {
+                Some(door) => door.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = self.tcp.accept() => {
+                let (stream, address) = accepted?;
+                let _ = stream.set_nodelay(true); // events are small, and each is wanted at once
+                let stream: Box<dyn Stream> = Box::new(stream);
+                Ok((stream, Peer::Address(address)))
+            }
+            accepted = own => Ok((accepted?, Peer::Own)),
+        }
+    }
+}
+
 /// Serves `router` until `stop` ends, then lets what runs finish for a while.
-pub(crate) async fn serve(listener: TcpListener, router: Router, app: &App, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(entrances: Entrances, router: Router, app: &App, stop: impl Future<Output = ()>) {
     let Limits { patience, stalled, n_connections, farewell, .. } = app.limits().clone();
     let places = Arc::new(Semaphore::new(n_connections));
     let graceful = GracefulShutdown::new();
@@ -39,7 +68,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, app: &App, stop
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await.ok()?;
-            Some((listener.accept().await, place))
+            Some((entrances.accept().await, place))
         };
         let accepted = tokio::select! {
             () = &mut stop => break,
@@ -54,10 +83,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, app: &App, stop
             }
             None => break,
         };
-        let _ = stream.set_nodelay(true); // events are small, and each is wanted at once
         let service = service.clone();
         let with_peer = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
             service.call(request)
         });
         let io = TokioIo::new(Patient { stream, stalled: None, most: stalled });
@@ -71,13 +99,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, app: &App, stop
             app.metrics().connections(n_connections - places.available_permits());
         });
     }
-    drop(listener);
+    drop(entrances);
     let _ = tokio::time::timeout(farewell, graceful.shutdown()).await;
 }
 
 /// A stream whose writer gives up when nobody has taken anything for a while.
 struct Patient {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     stalled: Option<Pin<Box<Sleep>>>,
     most: Duration,
 }

@@ -7,7 +7,8 @@
 //!    its page was loaded (DNS rebinding); then everything is of the same origin, but `Host` still has the site's name.
 //! 3. Requests that change something carry JSON and say so, or are `PUT` or `DELETE`: a browser asks first, and is told nothing.
 //!
-//! Where there is a token, everything but the page's own files and `/healthz` needs it.
+//! Where there is a token, everything but the page's own files and `/healthz` needs it; not on the home's socket, which the server's own
+//! user alone can open.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -22,7 +23,12 @@ use crate::problem::Problem;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub SocketAddr);
+pub(crate) enum Peer {
+    /// An address, this machine's or another one's.
+    Address(SocketAddr),
+    /// The server's own user, through the socket of the home.
+    Own,
+}
 
 /// Who asks, as far as taking turns goes: the header `X-Client-Id` if there is one, otherwise address and program. In every request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +83,11 @@ fn client(request: &Request) -> Client {
     let name = match text(HeaderName::from_static("x-client-id")) {
         Some(id) => format!("id {id}"),
         None => {
-            let address =
-                request.extensions().get::<Peer>().map_or(String::new(), |Peer(peer)| peer.ip().to_string());
+            let address = match request.extensions().get::<Peer>() {
+                Some(Peer::Address(address)) => address.ip().to_string(),
+                Some(Peer::Own) => "own".to_owned(),
+                None => String::new(),
+            };
             format!("{address} {}", text(header::USER_AGENT).unwrap_or_default())
         }
     };
@@ -95,7 +104,8 @@ fn check(app: &App, request: &Request, route: &str) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host", message));
     }
     check_origin(headers, host, is_of_the_page(route))?;
-    if route != "/healthz" && !is_of_the_page(route) {
+    let is_own = matches!(request.extensions().get::<Peer>(), Some(Peer::Own));
+    if !is_own && route != "/healthz" && !is_of_the_page(route) {
         check_token(app.settings().token.as_deref(), headers)?;
     }
     Ok(())

@@ -11,6 +11,8 @@
 //!                                      └ indexing: one thread           (jobs)
 //! ```
 //!
+//! Connections come over TCP, and over a socket in the home from commands of the same user (beside).
+//!
 //! The library is synchronous and stays so; threads of its own do the work and tell of it through channels. Who hangs up is no longer
 //! worked for: what a request started stops with the next token.
 //!
@@ -18,6 +20,7 @@
 //! [`ServeSettings`] has everything.
 
 mod app;
+mod beside;
 mod body;
 mod connection;
 mod guard;
@@ -39,6 +42,7 @@ mod v1;
 mod watching;
 
 pub use app::App;
+pub use beside::{Neighbour, Told, Unanswered};
 pub use guard::Client;
 pub use openapi::document as openapi;
 pub use problem::Problem;

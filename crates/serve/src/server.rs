@@ -10,11 +10,13 @@ use axum::middleware::from_fn_with_state;
 use docent::{Cancel, Library};
 
 use crate::app::{App, Threads};
+use crate::beside::{self, Door};
+use crate::connection::{self, Entrances};
 use crate::guard::guard;
 use crate::home::{HomeError, HomeLock};
 use crate::problem::Problem;
 use crate::settings::ServeSettings;
-use crate::{connection, mcp, openai, openapi, page, v1};
+use crate::{mcp, openai, openapi, page, v1};
 
 /// How often the flag is looked at that ends the server.
 const STOP_POLL: Duration = Duration::from_millis(50);
@@ -65,6 +67,7 @@ pub struct Server {
     app: App,
     threads: Threads,
     mounts: Vec<Mount>,
+    door: Option<Door>,
     lock: HomeLock,
 }
 
@@ -88,8 +91,11 @@ impl Server {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         lock.tell(address)?;
+        let door = Door::make(&library.settings().data_dir);
+        let door =
+            door.inspect_err(|error| tracing::warn!(%error, "commands beside this server work alone")).ok();
         let (app, threads) = App::new(library, settings)?;
-        Ok(Self { listener, address, app, threads, mounts: Vec::new(), lock })
+        Ok(Self { listener, address, app, threads, mounts: Vec::new(), door, lock })
     }
 
     /// Where it listens.
@@ -109,7 +115,7 @@ impl Server {
     /// # Errors
     /// An event loop that cannot be set up.
     pub fn run(self, stop: &Cancel) -> Result<(), ServeError> {
-        let Self { listener, address, app, threads, mounts, lock } = self;
+        let Self { listener, address, app, threads, mounts, door, lock } = self;
         let n_blocking = app.limits().n_searching + 4; // and a few for lists and status
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(N_IO_THREADS)
@@ -119,9 +125,10 @@ impl Server {
             .build()?;
         tracing::info!(%address, "listening");
         let served = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let tcp = tokio::net::TcpListener::from_std(listener)?;
+            let door = door.map(Door::opened).transpose()?;
             let router = router(&app, mounts);
-            connection::serve(listener, router, &app, raised(stop)).await;
+            connection::serve(Entrances { tcp, door }, router, &app, raised(stop)).await;
             Ok(())
         });
         tracing::info!("stopping");
@@ -149,6 +156,7 @@ fn router(app: &App, mounts: Vec<Mount>) -> Router {
         .merge(openai::routes())
         .merge(page::routes())
         .merge(openapi::routes())
+        .merge(beside::routes())
         .fallback(|| async {
             Problem::not_found("no_such_route", "nothing is here; GET /openapi.json lists what there is")
         })

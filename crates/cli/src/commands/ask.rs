@@ -6,7 +6,7 @@ use docent::{
     SearchOptions, Status, Style, Written,
 };
 
-use super::{Context, ingest, models, pack, profile, replay, search};
+use super::{Context, beside, ingest, models, pack, profile, replay, search};
 use crate::args::{self, AskArgs, Budget, EvidenceArgs, ModelArgs, ReadingArgs, Thinking};
 use crate::exit::Outcome;
 use crate::output::{self, Output, count, duration, printable};
@@ -27,9 +27,16 @@ pub fn run(context: &Context, args: &AskArgs) -> anyhow::Result<Outcome> {
     if args.explain {
         pack::explain(context, question, &options)?;
     }
+    let over_all = reads_all(context, args, question, &options)?;
+    if !over_all
+        && !args.explain
+        && let Some(outcome) = beside::ask(context, args, question, &options)?
+    {
+        return Ok(outcome);
+    }
     let mut screen = Screen::new(context, args.json, args.evidence.model.thinking);
     let cancel = context.interrupt.cancel();
-    let answer = match reads_all(context, args, question, &options)? {
+    let answer = match over_all {
         true => context.library.ask_over(question, &options, cancel, &mut |event| screen.show(event))?,
         false => context.library.ask(question, &options, cancel, &mut |event| screen.show(event))?,
     };
@@ -152,11 +159,16 @@ pub fn with_store(answer: &Answer, written: &Written) -> AskResult {
 
 /// Says so where something was lost. It is no failure of the answer.
 pub fn tell_written(context: &Context, written: &Written) {
-    if let Some(failure) = &written.failure {
+    tell_stored(context, &StoreWrites::from(written));
+}
+
+/// The same of what programs are told.
+pub fn tell_stored(context: &Context, stored: &StoreWrites) {
+    if let Some(failure) = &stored.failure {
         context.output.note(format!("note: what was read could not all be kept: {failure}"));
     }
-    if written.n_evicted_tokens > 0 {
-        let n_tokens = count(written.n_evicted_tokens);
+    if stored.evicted_tokens > 0 {
+        let n_tokens = count(stored.evicted_tokens);
         context.output.note(context.output.dim_note(&format!("{n_tokens} kept tokens gave way to new ones")));
     }
 }
@@ -208,7 +220,8 @@ impl<'a> Screen<'a> {
         }
     }
 
-    fn note(&self, told: &str) {
+    /// A line that is not the answer.
+    pub fn note(&self, told: &str) {
         self.context.output.note(self.context.output.dim_note(told));
     }
 

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod bench;
 pub mod bench_embed;
+pub mod beside;
 pub mod cache;
 pub mod chat;
 pub mod collections;
@@ -30,6 +31,7 @@ pub mod warm;
 pub mod watch;
 
 use docent::Library;
+use docent_serve::Neighbour;
 
 use crate::args::{Common, IngestArgs};
 use crate::interrupt::Interrupt;
@@ -41,6 +43,16 @@ pub struct Context {
     pub library: Library,
     pub output: Output,
     pub interrupt: Interrupt,
+    beside: Beside,
+}
+
+/// Which server this command may use.
+#[derive(Debug, Clone, Copy)]
+struct Beside {
+    /// None.
+    alone: bool,
+    /// One that runs with so many threads; none: any.
+    n_threads: Option<usize>,
 }
 
 impl Context {
@@ -49,7 +61,18 @@ impl Context {
             library: Library::open(settings::resolve(common, ingest)?),
             output: Output::detect(common.quiet, common.color),
             interrupt: Interrupt::listen()?,
+            beside: Beside {
+                // The time that a model takes elsewhere cannot be told here.
+                alone: common.alone || common.profile,
+                n_threads: common.threads.map(usize::from),
+            },
         })
+    }
+
+    /// The server that has this home's models open, if one runs and would answer as this command does.
+    pub fn server(&self) -> Option<Neighbour> {
+        let Beside { alone, n_threads } = self.beside;
+        if alone { None } else { Neighbour::find(self.library.settings(), n_threads) }
     }
 }
 

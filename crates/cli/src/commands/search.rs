@@ -1,10 +1,13 @@
 //! `search`: passages, best first.
 
-use docent::json::SearchResult;
-use docent::{Around, Found, FoundHit, Hit, Narrow, PathGlob, Rerank, Reranked, SearchMode, SearchOptions};
+use std::path::Path;
+
+use docent::json::{HitContext, SearchHit, SearchResult, SecondStage};
+use docent::{Narrow, PathGlob, Rerank, SearchMode, SearchOptions};
+use docent_serve::Unanswered;
 
 use super::models::{ensure_embedding, ensure_for_search};
-use super::{Context, ingest};
+use super::{Context, beside, ingest};
 use crate::args::{Mode, NarrowArgs, RerankArgs, SearchArgs};
 use crate::exit::Outcome;
 use crate::output::{self, count, printable};
@@ -45,20 +48,30 @@ pub fn run(context: &Context, args: &SearchArgs, collections: &[String]) -> anyh
     }
     let bar = Bar::new(context.output.shows_progress(), Unit::Items);
     bar.say("searching");
-    let found = library.search(&args.query, &options);
+    let found = found(context, &args.query, &options);
     bar.clear();
-    let found = found?;
-    let Found { hits, reranked } = &found;
+    let Some(found) = found? else { return Ok(Outcome::Interrupted) };
     if args.json {
-        context.output.json(&SearchResult::new(&args.query, &found))?;
+        context.output.json(&found)?;
     } else {
-        print(context, hits, several);
-        if let Some(Reranked { model, n_passages, seconds, .. }) = reranked {
-            let told = format!("{model} read {} passages in {seconds:.1} s", count(*n_passages));
+        print(context, &found.hits, several);
+        if let Some(SecondStage { model, passages, seconds, .. }) = &found.rerank {
+            let told = format!("{model} read {} passages in {seconds:.1} s", count(*passages));
             context.output.note(context.output.dim_note(&told));
         }
     }
-    Ok(if hits.is_empty() { Outcome::NotFound } else { Outcome::Done })
+    Ok(if found.hits.is_empty() { Outcome::NotFound } else { Outcome::Done })
+}
+
+/// What a server of this home finds, or this program alone; none where the user stopped it.
+fn found(context: &Context, query: &str, options: &SearchOptions) -> anyhow::Result<Option<SearchResult>> {
+    match beside::search(context, query, options) {
+        Ok(found) => Ok(Some(found)),
+        Err(Unanswered::Stopped) => Ok(None),
+        Err(Unanswered::Refused | Unanswered::Failed(_)) => {
+            Ok(Some(SearchResult::new(query, &context.library.search(query, options)?)))
+        }
+    }
 }
 
 /// Which rankings, from what was typed.
@@ -85,28 +98,27 @@ pub fn narrow(args: &NarrowArgs) -> anyhow::Result<Narrow> {
     })
 }
 
-fn print(context: &Context, hits: &[FoundHit], several: bool) {
+fn print(context: &Context, hits: &[SearchHit], several: bool) {
     let output = &context.output;
     if hits.is_empty() {
         output.note("nothing found");
     }
-    for (idx, found) in hits.iter().enumerate() {
-        let (hit, chunk) = (&found.hit, &found.hit.chunk);
-        let lines = match &found.around {
-            Some(around) => format!(":{}-{}", around.lines.0, around.lines.1),
-            None => format!(":{}", chunk.lines.0),
+    for (idx, hit) in hits.iter().enumerate() {
+        let lines = match &hit.context {
+            Some(around) => format!(":{}-{}", around.line_start, around.line_end),
+            None => format!(":{}", hit.line_start),
         };
-        let at = chunk.page.map_or(lines, |page| format!(" page {page}"));
-        let changed = if hit.changed() { "  (changed since it was indexed)" } else { "" };
-        let name = found.collection.as_deref().unwrap_or(UNNAMED);
+        let at = hit.page.map_or(lines, |page| format!(" page {page}"));
+        let changed = if hit.changed { "  (changed since it was indexed)" } else { "" };
+        let name = hit.collection.as_deref().unwrap_or(UNNAMED);
         let from = if several { format!("  [{name}]") } else { String::new() };
-        output.line(format!("{}{at}{from}{changed}", output.bold(&output::place(&chunk.path))));
-        if !chunk.heading_path.is_empty() {
-            output.line(output.dim(&format!("  {}", printable(&chunk.heading_path.join(" > ")))));
+        output.line(format!("{}{at}{from}{changed}", output.bold(&output::place(Path::new(&hit.path)))));
+        if !hit.heading_path.is_empty() {
+            output.line(output.dim(&format!("  {}", printable(&hit.heading_path.join(" > ")))));
         }
-        match &found.around {
+        match &hit.context {
             Some(around) => print_around(context, hit, around),
-            None => output.line(format!("  {}", snippet(&chunk.text))),
+            None => output.line(format!("  {}", snippet(&hit.text))),
         }
         if idx + 1 < hits.len() {
             output.line("");
@@ -115,12 +127,13 @@ fn print(context: &Context, hits: &[FoundHit], several: bool) {
 }
 
 /// All lines of a stretch; those in which no hit stands are dimmed.
-fn print_around(context: &Context, hit: &Hit, around: &Around) {
-    let mut start = around.span.start;
+fn print_around(context: &Context, hit: &SearchHit, around: &HitContext) {
+    let mut start = around.byte_start;
     for line in around.text.split('\n') {
         let end = start + line.len();
-        let mut hits = std::iter::once(hit).chain(&around.others);
-        let is_in_hit = hits.any(|hit| start < hit.chunk.span.end && hit.chunk.span.start <= end);
+        let others = around.other_hits.iter().map(|other| (other.byte_start, other.byte_end));
+        let mut hits = std::iter::once((hit.byte_start, hit.byte_end)).chain(others);
+        let is_in_hit = hits.any(|(hit_start, hit_end)| start < hit_end && hit_start <= end);
         let line = format!("  {}", printable(line.trim_end_matches('\r')));
         context.output.line(if is_in_hit { line } else { context.output.dim(&line) });
         start = end + 1;

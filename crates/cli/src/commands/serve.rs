@@ -10,7 +10,7 @@ use crate::args::{LogFormat, ServeArgs};
 use crate::exit::Outcome;
 
 pub fn run(context: Context, args: &ServeArgs) -> anyhow::Result<Outcome> {
-    let Context { library, output, interrupt } = context;
+    let Context { library, output, interrupt, .. } = context;
     let token = args.token_file.as_deref().map(|file| read_token(file, &output)).transpose()?;
     let roots = args.roots.iter().map(|root| {
         root.canonicalize()

@@ -56,6 +56,7 @@ pub const KEYS: &[Key] = &[
     key("isa", EVERYWHERE, "the best that the processor has"),
     key("no-cache", EVERYWHERE, ""),
     key("cache-size", EVERYWHERE, "the smaller of 20 GB and a tenth of the free disk"),
+    key("alone", EVERYWHERE, ""),
     key("color", EVERYWHERE, ""),
     key("quiet", EVERYWHERE, ""),
 ];

@@ -40,6 +40,12 @@ impl Server {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
+    /// Ends the process at once, as a machine that loses its power does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     fn terminate(&self) {
         let id = self.child.id().to_string();
         let _ = std::process::Command::new("kill").args(["-TERM", &id]).status();
