@@ -26,6 +26,20 @@ const SOME_WORDS: usize = 4;
 /// Names of an answer that are searched for, at most.
 const MOST_NAMES: usize = 3;
 
+/// `question` made whole enough to be searched for, where it points back at what was `said` before: questions, each with its answer, the
+/// first one first. For conversations that somebody else keeps.
+pub fn standing_alone(said: &[(String, String)], question: &str) -> String {
+    let mut before: Option<(String, &str)> = None;
+    let whole = |before: &Option<(String, &str)>, question: &str| {
+        let found = before.as_ref().and_then(|(before, answer)| standalone(question, before, answer));
+        found.unwrap_or_else(|| question.to_owned())
+    };
+    for (asked, answer) in said {
+        before = Some((whole(&before, asked), answer.as_str()));
+    }
+    whole(&before, question)
+}
+
 /// What to search for instead of `question`, which follows `before` (as that was searched for) and its answer; `None` where it stands
 /// for itself.
 pub(super) fn standalone(question: &str, before: &str, answer: &str) -> Option<String> {
@@ -100,6 +114,18 @@ mod tests {
             "The key is with Ada Lovelace.",
         );
         assert_eq!(asked.as_deref(), Some("What is her telephone number? (Ada Lovelace keeps key)"));
+    }
+
+    #[test]
+    fn a_question_may_point_back_at_one_that_points_back_itself() {
+        let said = |question: &str, answer: &str| (question.to_owned(), answer.to_owned());
+        let conversation =
+            [said(BEFORE, "Every two years."), said("And what does it cost?", "About 40 euros.")];
+        assert_eq!(
+            standing_alone(&conversation, "Who does that?"),
+            "Who does that? (cost magnesium anode replaced)"
+        );
+        assert_eq!(standing_alone(&[], "Who does that?"), "Who does that?");
     }
 
     #[test]

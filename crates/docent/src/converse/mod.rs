@@ -35,6 +35,7 @@ use crate::warm::files_in;
 use crate::write::{self, Laid, Plan};
 use crate::{Difference, Error, Library, found, kept, quote};
 
+pub use follow_up::standing_alone;
 pub use turn::{ConversationInfo, Turn};
 
 /// What part of the budget the documents of a later turn may take.

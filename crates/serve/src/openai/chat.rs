@@ -8,7 +8,7 @@ use docent::ModelChoice;
 
 use super::generating::{self, End, Input, Plan, Said};
 use super::grounded::{self, Manner, Question};
-use super::request::{ChatRequest, DocentField, RoleName, Wishes, refuse};
+use super::request::{ChatRequest, DocentField, Wishes, refuse};
 use super::tools::{self, Tools};
 use super::wire::{self, CompletionBody, Header, Kind, MessageBody};
 use crate::app::App;
@@ -105,8 +105,7 @@ pub(crate) async fn chat(
                 ("stop", !wishes.stop.is_empty()),
                 ("top_p", wishes.top_p.is_some_and(|p| p < 1.0)),
             ])?;
-            let asked = request.messages.iter().rev().find(|message| message.role == RoleName::User);
-            let text = asked.map(|message| message.text()).unwrap_or_default();
+            let text = grounded::asked(&request.messages);
             checked_text(&app, "messages", &text)?;
             let library = app.library(collection.as_deref())?;
             let question = Question { text, library, model, field: request.docent, wishes };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use docent::{Answer, AskEvent, AskOptions, Evidence, Library, ModelChoice, Style};
 
-use super::request::{DocentField, Wishes};
+use super::request::{ChatMessage, DocentField, RoleName, Wishes};
 use super::wire::{self, Header, MessageBody, UsageBody};
 use crate::app::App;
 use crate::guard::Client;
@@ -22,6 +22,28 @@ pub(crate) struct Question {
     pub field: Option<DocentField>,
     pub wishes: Wishes,
 }
+
+/// The last question, made whole where it points back at those before it. Everything else that was said is not read again: each question is
+/// answered from the documents.
+pub(crate) fn asked(messages: &[ChatMessage]) -> String {
+    let mut said: Vec<(String, String)> = Vec::new();
+    for message in messages {
+        match message.role {
+            RoleName::User => said.push((message.text(), String::new())),
+            RoleName::Assistant => {
+                if let Some((_, answer)) = said.last_mut() {
+                    answer.push_str(message.text().split(SOURCES).next().unwrap_or_default());
+                }
+            }
+            RoleName::System | RoleName::Developer | RoleName::Tool => {}
+        }
+    }
+    let Some((question, _)) = said.pop() else { return String::new() };
+    docent::standing_alone(&said, &question)
+}
+
+/// What stands before the citations of a client that knows of none.
+const SOURCES: &str = "\n\nSources:";
 
 /// How the answer is sent.
 pub(crate) struct Manner {
@@ -122,5 +144,5 @@ fn sources(answer: &Answer) -> String {
         let quote = place.quote.split_whitespace().collect::<Vec<_>>().join(" ");
         let _ = write!(text, "\n- [{}] {name}, {at}: “{quote}”", citation.n);
     }
-    if text.is_empty() { text } else { format!("\n\nSources:{text}") }
+    if text.is_empty() { text } else { format!("{SOURCES}{text}") }
 }

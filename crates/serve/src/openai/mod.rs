@@ -1,7 +1,7 @@
 //! The interface that OpenAI's clients speak: chat and text completions, embeddings, models
 //! (<https://platform.openai.com/docs/api-reference>). What is asked for and not there is refused, not passed over.
 //!
-//! The model `docent` (or `docent/COLLECTION`) answers the last message from the library's documents, and so does every model where the
+//! The model `docent` (or `docent/COLLECTION`) answers the last question from the library's documents, and so does every model where the
 //! request has the field `docent`; otherwise a model talks without documents.
 
 pub(crate) mod chat;
