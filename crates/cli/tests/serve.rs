@@ -43,10 +43,10 @@ fn programs_are_told_over_http_what_the_commands_print() {
     let home = library();
     let server = Server::start(&home, &[]);
     let found = server.post("/v1/search", &json!({ "query": "notice period" })).is(200).json();
-    assert_eq!(found, home.docent(&["search", "--json", "notice period"]).exits(0).json());
+    assert_eq!(found, home.docent(&["search", "--alone", "--json", "notice period"]).exits(0).json());
     let question = "What is the normal pressure of the boiler?";
     let asked = server.post("/v1/ask", &json!({ "question": question })).is(200).json();
-    let printed = home.docent(&["ask", "--json", question]).exits(0).json();
+    let printed = home.docent(&["ask", "--alone", "--json", question]).exits(0).json();
     assert_eq!(keys(&asked), keys(&printed));
     for key in ["status", "answer", "citations", "model"] {
         assert_eq!(asked[key], printed[key], "{key}");
@@ -253,8 +253,48 @@ fn a_chat_with_the_library_has_citations_with_and_without_docents_own_field() {
     let events = server.post("/v1/chat/completions", &streamed).is(200).events();
     let cited = events.iter().find_map(|(_, data)| data.get("docent")).unwrap();
     assert_eq!(cited["citations"], own["docent"]["citations"]);
+    let follow_up = json!([
+        { "role": "user", "content": "When does the tenant give notice?" },
+        { "role": "assistant", "content": text.replace("Sources:", "Nothing:") },
+        { "role": "user", "content": "What is the normal pressure of the boiler?" },
+        { "role": "assistant", "content": text },
+        { "role": "user", "content": "And which is too high for it?" },
+    ]);
+    let request = json!({ "model": "docent", "messages": follow_up, "docent": { "style": "quote" } });
+    let followed = server.post("/v1/chat/completions", &request).is(200).json();
+    let asked = home.docent(&["history", "--json"]).exits(0).json();
+    assert!(asked.to_string().contains("And which is too high for it? ("), "{asked}");
+    let cited = &followed["docent"]["citations"][0]["path"];
+    assert!(cited.as_str().is_some_and(|path| path.ends_with("boiler.md")), "{followed}");
     let missing = json!({ "model": "docent/nowhere", "messages": messages });
     assert_eq!(server.post("/v1/chat/completions", &missing).is(404).code(), "no_such_collection");
+}
+
+#[test]
+fn agents_list_and_call_tools_over_http() {
+    let home = library();
+    let server = Server::start(&home, &[]);
+    const HEAD: [&str; 2] = ["Content-Type: application/json", "Accept: application/json, text/event-stream"];
+    let call = |method: &str, params: Value| {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let answered = server.send("POST", "/mcp", &HEAD, body.as_bytes()).is(200);
+        let messages = answered.body.lines().filter_map(|line| line.strip_prefix("data:"));
+        let mut messages = messages.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        messages.find(|message| message["id"] == 1).expect("a reply")["result"].clone()
+    };
+    let tools = call("tools/list", json!({}));
+    let names = tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str());
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ask", "list", "read_passage", "search"]);
+    let found = call("tools/call", json!({ "name": "search", "arguments": { "query": "notice period" } }));
+    let path = &found["structuredContent"]["hits"][0]["path"];
+    assert!(path.as_str().is_some_and(|path| path.ends_with("lease.md")), "{found}");
+    let question = json!({ "question": "What is the normal pressure of the boiler?" });
+    let answered = call("tools/call", json!({ "name": "ask", "arguments": question }));
+    assert_eq!(answered["structuredContent"]["status"], "answered", "{answered}");
+    let foreign = [&HEAD[..], &["Origin: http://evil.example"]].concat();
+    assert_eq!(server.send("POST", "/mcp", &foreign, b"{}").is(403).code(), "origin");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{ROUTE, Started, Terms, request, socket};
 
 /// So often a command that waits looks whether it was stopped.
 const TICK: Duration = Duration::from_millis(50);
-/// A server that is not told of in this time is none: it is stopped, or hangs.
+/// A server that does not say within this time how it was started is none: it hangs, or was suspended.
 const LISTENS: Duration = Duration::from_secs(1);
 /// One that says nothing for so long has been stopped meanwhile. It says that it is still there every ten seconds (`sse::KEEP_ALIVE`).
 const SILENT: Duration = Duration::from_secs(60);
