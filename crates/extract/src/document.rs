@@ -233,6 +233,9 @@ impl<'a> Spans<'a> {
     }
 }
 
+/// A row of a sheet as Markdown, with its number and columns.
+pub(crate) type RowText = (String, Option<(u32, Range<u32>)>);
+
 /// Writes a text block by block, for formats whose text is not the file itself.
 #[derive(Default)]
 pub(crate) struct Writer {
@@ -272,7 +275,7 @@ impl Writer {
 
     /// Appends rows of a sheet as a table. Each comes as its Markdown with its number and columns, or without them if it is
     /// a header that stands elsewhere.
-    pub(crate) fn push_rows(&mut self, rows: &[(String, Option<(u32, Range<u32>)>)]) {
+    pub(crate) fn push_rows(&mut self, rows: &[RowText]) {
         let table: String = rows.iter().map(|(row, _)| row.as_str()).collect();
         let n_blocks = self.blocks.len();
         self.push(&table, BlockKind::Table);
