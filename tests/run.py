@@ -21,6 +21,7 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) igno
 # Script -> the Python packages (or programs) that it needs besides Python; without them it is skipped.
 SCRIPTS = {
     "mcp_client.py": [],  # fetches the client from PyPI
+    "python.py": [],  # fetches maturin from PyPI
     "serve_load.py": [],
     "openai_client.py": ["openai"],
     "serve_fuzz.py": ["schemathesis"],
