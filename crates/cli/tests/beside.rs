@@ -6,10 +6,11 @@ mod support;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::Home;
 use support::http::Server;
+use support::{Home, Ran};
 
 const WRITER: &str = "smollm2-135m-instruct";
 const QUESTION: &str = "What is the normal pressure of the boiler?";
@@ -133,4 +134,157 @@ fn a_command_that_waits_says_so_and_ctrl_c_takes_its_question_back() {
     assert_eq!(waiting.wait().unwrap().code(), Some(130));
     drop(busy);
     server.wait_for("docent_answers_cancelled_total", 2);
+}
+
+/// A home with a folder to add, and with what an ingestion could do otherwise.
+fn unread() -> Home {
+    let home = Home::with_models();
+    home.write("boiler.md", "# Boiler\n\nThe normal pressure of the boiler is between 1.2 and 1.6 bar.\n");
+    home.write("lease.md", "# Lease\n\nThe tenant gives notice three months before moving out.\n");
+    home.write(".hidden.md", "The spare key hangs behind the clock.\n");
+    home.write("drafts/lease.md", "The tenant gives no notice.\n");
+    home.write("noise.log", "Nothing to read here. ".repeat(200));
+    home.write("broken.pdf", "%PDF-1.7\nnothing of the sort");
+    home
+}
+
+/// Jobs that a server did, or does, for commands.
+fn jobs(server: &Server) -> Vec<Value> {
+    server.get("/v1/jobs").is(200).json()["jobs"].as_array().unwrap().clone()
+}
+
+/// Waits for a job that `suits`.
+fn wait_for_job(server: &Server, suits: impl Fn(&Value) -> bool) {
+    for _ in 0..3_000 {
+        if jobs(server).iter().any(&suits) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("no such job: {:?}", jobs(server));
+}
+
+/// Whether a job has put documents into the index.
+fn has_indexed(job: &Value) -> bool {
+    job["progress"]["phase"] == "working" && job["progress"]["files_done"].as_u64() > Some(0)
+}
+
+#[test]
+fn a_server_adds_updates_and_removes_as_a_command_does_alone() {
+    let (alone, served) = (unread(), unread());
+    let server = Server::start(&served, &[]);
+    let same = |args: &[&str], code: i32| {
+        let args = |home: &Home| -> Vec<String> {
+            let docs = home.docs().to_string_lossy().into_owned();
+            args.iter().map(|arg| arg.replace("DOCS", &docs)).collect()
+        };
+        let run = |home: &Home| {
+            let args = args(home);
+            let ran = home.docent(&args.iter().map(String::as_str).collect::<Vec<_>>()).exits(code);
+            let docs = home.docs().to_string_lossy().into_owned();
+            // How long it took is another time each time.
+            let told = ran.stderr.lines().filter(|line| !line.starts_with("indexed in "));
+            (ran.stdout.replace(&docs, "DOCS"), told.collect::<Vec<_>>().join("\n").replace(&docs, "DOCS"))
+        };
+        assert_eq!(run(&served), run(&alone), "{args:?}", args = args(&alone));
+    };
+    // Each with the settings of its own command: hidden and ignored files, sizes, collections.
+    same(&["add", "DOCS", "--ignore", "drafts", "--max-size", "1KB"], 3);
+    same(&["ls"], 0);
+    same(&["update", "--json"], 3);
+    same(&["add", "DOCS", "--collection", "all", "--hidden", "--json"], 3);
+    same(&["ls", "--collection", "all"], 0);
+    for home in [&alone, &served] {
+        home.write("roof.md", "The roof was tiled anew in 1998.\n");
+    }
+    same(&["update", "--retry-failed"], 3);
+    same(&["update", "--collection", "all", "--ignore", "drafts"], 3);
+    same(&["ls", "--collection", "all"], 0);
+    same(&["rm", "DOCS", "--collection", "all"], 0);
+    same(&["ls", "--collection", "all"], 1);
+    assert_eq!(jobs(&server).len(), 6);
+    assert!(jobs(&server).iter().all(|job| job["state"] == "done"), "{:?}", jobs(&server));
+    // What is wrong is told as it is without a server.
+    same(&["add", "DOCS/nowhere"], 2);
+    same(&["rm", "DOCS/roof.md"], 2);
+    same(&["update", "--collection", "empty"], 2);
+    same(&["add", "DOCS", "--embedding", "nowhere"], 2);
+    // What the server did is in its own searches at once.
+    served.docent(&["search", "when was the roof tiled"]).exits(0).prints("1998");
+    assert_eq!(n_served(&server, "/v1/search"), 1);
+    served.docent(&["update", "--alone"]).exits(3);
+    assert_eq!(n_served(&server, "/beside/jobs"), 8, "six that were done, two that failed in the doing");
+}
+
+#[test]
+fn over_tcp_nobody_has_work_done_as_a_command_has() {
+    let home = library();
+    let server = Server::start(&home, &[]);
+    let order = json!({ "what": "add", "paths": ["/etc"], "collection": ".", "embedding": null, "default_embedding": null, "reranking": null, "hidden": true, "no_ignore": true, "ignore": [], "retry_failed": false, "max_bytes": 1, "ocr": null });
+    assert_eq!(server.post("/beside/jobs", &order).is(404).code(), "no_such_route");
+    assert_eq!(jobs(&server), Vec::<Value>::new());
+}
+
+#[test]
+fn a_command_that_is_stopped_stops_its_job_and_one_that_waits_says_so() {
+    let home = Home::with_models();
+    for i in 0..240 {
+        home.write(&format!("{i}.txt"), support::shelves(&format!("jar of kind {i}"), 20));
+    }
+    home.write("aside/one.txt", "The spare key hangs behind the clock.\n");
+    let docs = home.docs().to_string_lossy().into_owned();
+    let server = Server::start(&home, &[]);
+    let running = |job: &Value| job["state"] == "running" && has_indexed(job);
+    let begin =
+        |args: &[&str]| home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let interrupt = |id: u32| Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap();
+
+    let adding = begin(&["add", &docs]);
+    wait_for_job(&server, running);
+    // Another one waits for its turn, and is gone at once when it is stopped.
+    let mut waiting = begin(&["add", &docs, "--collection", "other"]);
+    let mut told = BufReader::new(waiting.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.starts_with("waiting for another command")), "it says that it waits");
+    interrupt(waiting.id());
+    let ended = waiting.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "no files (stopped; run it again to go on)\n");
+    assert_eq!(jobs(&server)[0]["state"], "running");
+
+    interrupt(adding.id());
+    let ended = adding.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert!(said.contains("added") && said.contains("stopped"), "{said}");
+    wait_for_job(&server, |job| job["id"] == "job-1" && job["state"] == "cancelled");
+    wait_for_job(&server, |job| job["id"] == "job-2" && job["state"] == "cancelled");
+
+    // One that is killed says nothing any more, and its job is stopped all the same.
+    let mut killed = begin(&["update"]);
+    wait_for_job(&server, |job| job["id"] == "job-3" && running(job));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    wait_for_job(&server, |job| job["id"] == "job-3" && job["state"] == "cancelled");
+
+    // What was done is kept: the rest is what is added now.
+    let rest = home.docent(&["update", "--json"]).exits(0).json();
+    assert!(rest["unchanged"].as_u64() > Some(0), "{rest}");
+    assert_eq!(rest["added"].as_u64().unwrap() + rest["unchanged"].as_u64().unwrap(), 241, "{rest}");
+}
+
+#[test]
+fn a_command_goes_on_alone_when_the_server_is_killed() {
+    let home = Home::with_models();
+    for i in 0..160 {
+        home.write(&format!("{i}.txt"), support::shelves(&format!("jar of kind {i}"), 20));
+    }
+    let server = Server::start(&home, &[]);
+    let docs = home.docs().to_string_lossy().into_owned();
+    let adding = home.command(&["add", &docs]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_job(&server, has_indexed);
+    server.kill();
+    let ended = Ran::new(&["add"], adding.wait_with_output().unwrap()).exits(0);
+    ended.prints("added");
+    assert_eq!(home.docent(&["ls"]).exits(0).stdout.lines().count(), 160);
+    home.docent(&["doctor", "--index"]).exits(0);
 }

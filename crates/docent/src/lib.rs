@@ -71,6 +71,7 @@ pub use ask::{AskEvent, AskOptions, Evidence, Style};
 pub use asking::{Asking, Next};
 pub use cite::Kind;
 pub use converse::{ConversationInfo, Talk, Turn, standing_alone};
+pub use docent_extract::Ocr;
 pub use docent_index::{DocumentText, Fate, FileRecord, IndexError, PathGlob, Root, RootSettings, Stats};
 pub use docent_infer::{
     BenchFigures, BenchPlan, Cancel, Engine, InferError, Prefixes, Prompt, Reading, Session, SyncEvent,

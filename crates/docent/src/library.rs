@@ -124,8 +124,38 @@ impl Library {
     /// as many of these as there are collections.
     pub fn in_collection(&self, name: Option<String>) -> Self {
         let new_here = Settings { embedding: None, reranking: None, ..self.settings.clone() };
+        self.sharing(Settings { collection: name, ..new_here })
+    }
+
+    /// The same library, which indexes with what `settings` say about that. Collection, folders and threads stay, and what is open is shared.
+    pub fn indexing_as(&self, settings: Settings) -> Self {
+        let Settings {
+            embedding,
+            default_embedding,
+            reranking,
+            limits,
+            hidden,
+            no_ignore,
+            ignore,
+            retry_failed,
+            ..
+        } = settings;
+        self.sharing(Settings {
+            embedding,
+            default_embedding,
+            reranking,
+            limits,
+            hidden,
+            no_ignore,
+            ignore,
+            retry_failed,
+            ..self.settings.clone()
+        })
+    }
+
+    fn sharing(&self, settings: Settings) -> Self {
         Self {
-            settings: Settings { collection: name, ..new_here },
+            settings,
             models: self.models.clone(),
             indexes: self.indexes.clone(),
             embedders: self.embedders.clone(),

@@ -1,20 +1,26 @@
 //! Indexing that was asked for over HTTP: one at a time, on a thread of its own, whether or not the client that asked still listens.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use docent::json::{IngestProgress, IngestSummary};
 use docent::{Cancel, Error, Progress, Summary};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::problem::{Problem, ProblemDetail};
+use crate::queue::Running;
 
 /// Jobs that are remembered after their end.
 const REMEMBERED: usize = 64;
+/// A client that follows a job is told so often how far it is, at most.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// Jobs that wait or run.
 const MOST: usize = 32;
 
@@ -82,6 +88,25 @@ impl Job {
         self.cancel.cancel();
     }
 
+    /// What it is at, again and again until its end, for the one client that it is done for: when that goes away, it is stopped.
+    pub fn followed(&self) -> Running<JobStatus> {
+        let (sender, events) = mpsc::unbounded_channel();
+        let mut changes = self.changes();
+        tokio::spawn(async move {
+            // One that has its turn at once does not wait.
+            let _ = timeout(TOLD_EVERY, changes.wait_for(|status| status.state != JobState::Waiting)).await;
+            loop {
+                let status = changes.borrow_and_update().clone();
+                let is_over = status.is_over();
+                if sender.send(status).is_err() || is_over || changes.changed().await.is_err() {
+                    return;
+                }
+                let _ = timeout(TOLD_EVERY, changes.wait_for(JobStatus::is_over)).await;
+            }
+        });
+        Running::new(events, self.cancel.clone())
+    }
+
     /// Waits for its end.
     pub async fn end(&self) -> JobStatus {
         let mut changes = self.changes();
@@ -90,6 +115,13 @@ impl Job {
     }
 
     fn run(&self, work: Work) {
+        if self.cancel.is_cancelled() {
+            self.status.send_modify(|status| {
+                status.state = JobState::Cancelled; // before its turn came
+                status.summary = Some(IngestSummary { interrupted: true, ..IngestSummary::default() });
+            });
+            return;
+        }
         self.status.send_modify(|status| status.state = JobState::Running);
         let done = work(&|| self.cancel.is_cancelled(), &mut |progress| {
             self.status.send_modify(|status| status.progress = Some(IngestProgress::from(&progress)));
@@ -131,7 +163,14 @@ impl Jobs {
         let (sender, waiting) = channel::<Ordered>();
         let thread = std::thread::Builder::new().name("indexing".to_owned()).spawn(move || {
             for (job, work) in waiting {
-                job.run(work);
+                // A bug met in one folder is no reason never to index another.
+                if std::panic::catch_unwind(AssertUnwindSafe(|| job.run(work))).is_err() {
+                    tracing::error!("a job made its thread panic");
+                    job.status.send_modify(|status| {
+                        status.state = JobState::Failed;
+                        status.error = Some(Problem::stopped().body().error);
+                    });
+                }
             }
         })?;
         let jobs = Self { known: Arc::default(), sender: Mutex::new(Some(sender)), next: AtomicU64::new(1) };

@@ -42,7 +42,7 @@ mod v1;
 mod watching;
 
 pub use app::App;
-pub use beside::{Neighbour, Told, Unanswered};
+pub use beside::{Indexing, Neighbour, Told, Unanswered};
 pub use guard::Client;
 pub use openapi::document as openapi;
 pub use problem::Problem;

@@ -51,6 +51,11 @@ pub struct Running<E> {
 }
 
 impl<E> Running<E> {
+    /// Work that tells through `events`, and that `cancel` stops.
+    pub(crate) fn new(events: mpsc::UnboundedReceiver<E>, cancel: Cancel) -> Self {
+        Self { events, cancel, ahead: 0 }
+    }
+
     /// What happens next; none when it is over.
     pub async fn next(&mut self) -> Option<E> {
         self.events.recv().await

@@ -77,7 +77,7 @@ pub struct Common {
     /// The most that may take on disk, e.g. 5GB [default: the smaller of 20 GB and a tenth of the free disk].
     #[arg(long, value_name = "SIZE", env = "DOCENT_CACHE_SIZE", global = true, value_parser = parse_size)]
     pub cache_size: Option<u64>,
-    /// Open the models here, even where a server of this home has them open.
+    /// Open the models and write to the index here, even where a server of this home would do it.
     #[arg(long, global = true)]
     pub alone: bool,
     /// Colours and links, where standard output is a terminal and NO_COLOR is not set, or regardless.

@@ -1,8 +1,10 @@
-//! Asking the server that has this home's models open, where one runs: nothing is loaded twice.
+//! Asking the server that has this home's models open, where one runs: nothing is loaded twice, and one process writes to the index.
+
+use std::path::{Path, PathBuf};
 
 use docent::json::{AskResult, SearchResult};
-use docent::{AskOptions, SearchOptions};
-use docent_serve::{Told, Unanswered};
+use docent::{AskOptions, Progress, SearchOptions, Summary};
+use docent_serve::{Indexing, Told, Unanswered};
 
 use super::Context;
 use super::ask::{Screen, outcome, print_sources, tell_stored};
@@ -48,4 +50,17 @@ pub fn ask(
 pub fn search(context: &Context, query: &str, options: &SearchOptions) -> Result<SearchResult, Unanswered> {
     let server = context.server().ok_or(Unanswered::Refused)?;
     server.search(query, options, &context.library, context.interrupt.cancel())
+}
+
+/// Has `what` done with `paths`; none where the command has to do it itself, or what is left of it.
+pub fn index(
+    context: &Context,
+    what: Indexing,
+    paths: &[PathBuf],
+    progress: &mut dyn FnMut(Progress),
+) -> Option<Summary> {
+    let server = context.server()?;
+    let absolute = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    let paths = paths.iter().map(|path| absolute(path)).collect::<Option<Vec<PathBuf>>>()?;
+    server.index(what, paths, &context.library, context.interrupt.cancel(), progress).ok()
 }

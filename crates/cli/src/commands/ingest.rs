@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use docent::json::IngestSummary;
 use docent::{Progress, Rerank, Summary};
+use docent_serve::Indexing;
 
-use super::Context;
 use super::models::{ensure_embedding, ensure_reranking};
+use super::{Context, beside};
 use crate::args::{AddArgs, UpdateArgs};
 use crate::exit::Outcome;
 use crate::output::count;
@@ -15,13 +16,23 @@ use crate::progress::{Bar, Unit};
 
 pub fn add(context: &Context, args: &AddArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
-    let summary = ingesting(context, |cancel, progress| context.library.add(&args.paths, cancel, progress))?;
+    let summary = ingesting(context, |cancel, progress| {
+        match beside::index(context, Indexing::Add, &args.paths, progress) {
+            Some(summary) => Ok(summary),
+            None => context.library.add(&args.paths, cancel, progress),
+        }
+    })?;
     report(context, &summary, args.json)
 }
 
 pub fn update(context: &Context, args: &UpdateArgs) -> anyhow::Result<Outcome> {
     ensure_embedding(context, args.ingest.yes)?;
-    let summary = ingesting(context, |cancel, progress| context.library.update(cancel, progress))?;
+    let summary = ingesting(context, |cancel, progress| {
+        match beside::index(context, Indexing::Update, &[], progress) {
+            Some(summary) => Ok(summary),
+            None => context.library.update(cancel, progress),
+        }
+    })?;
     report(context, &summary, args.json)
 }
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use docent::json::DocumentList;
 use docent::{Fate, FileRecord};
+use docent_serve::Indexing;
 
-use super::{Context, ingest};
+use super::{Context, beside, ingest};
 use crate::args::{LsArgs, RmArgs, ShowArgs};
 use crate::exit::Outcome;
 use crate::output::{bytes, count, name, printable};
@@ -39,7 +40,10 @@ pub fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<Outcome> {
 
 pub fn rm(context: &Context, args: &RmArgs) -> anyhow::Result<Outcome> {
     let n_removed = ingest::with_progress(context, |cancel, progress| {
-        context.library.remove(&args.paths, cancel, progress)
+        match beside::index(context, Indexing::Remove, &args.paths, progress) {
+            Some(summary) => Ok(summary.removed),
+            None => context.library.remove(&args.paths, cancel, progress),
+        }
     })?;
     if context.interrupt.requested() {
         return Ok(Outcome::Interrupted);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use docent_models::ModelKind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text_of;
 use crate::{CollectionInfo, Error, Fate, FileRecord, Inventory, Library, Root, Summary};
@@ -135,7 +135,7 @@ pub struct CollectionList {
 }
 
 /// `add --json`, `update --json`: numbers of files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IngestSummary {
     /// Indexed for the first time.
@@ -295,6 +295,23 @@ impl From<&Summary> for IngestSummary {
             read: summary.n_read,
             embedded_passages: summary.n_embedded,
             interrupted: summary.interrupted,
+        }
+    }
+}
+
+impl From<IngestSummary> for Summary {
+    fn from(told: IngestSummary) -> Self {
+        Self {
+            added: told.added,
+            changed: told.changed,
+            renamed: told.renamed,
+            removed: told.removed,
+            unchanged: told.unchanged,
+            skipped: told.skipped,
+            failed: told.failed,
+            n_read: told.read,
+            n_embedded: told.embedded_passages,
+            interrupted: told.interrupted,
         }
     }
 }

@@ -4,11 +4,14 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use docent::json::{AskResult, SearchResult};
-use docent::{Answer, AskEvent, AskOptions, Cancel, Library, Reading, SearchOptions, Settings};
+use docent::json::{AskResult, IngestProgress, IngestSummary, SearchResult};
+use docent::{
+    Answer, AskEvent, AskOptions, Cancel, Library, Progress, Reading, SearchOptions, Settings, Summary,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::indexing::{self, Indexing};
 use super::{ROUTE, Started, Terms, request, socket};
 
 /// So often a command that waits looks whether it was stopped.
@@ -113,6 +116,70 @@ impl Neighbour {
                 }
             }
         }
+    }
+
+    /// Has `what` done, and gives what it did; a summary that says so where the user stopped it. `paths` are absolute.
+    ///
+    /// # Errors
+    /// [`Unanswered::Refused`]: whoever asked does it alone, or what is left of it.
+    pub fn index(
+        &self,
+        what: Indexing,
+        paths: Vec<PathBuf>,
+        own: &Library,
+        cancel: &Cancel,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Summary, Unanswered> {
+        const OTHERS: &str = "another command or client of the server";
+        let collection = request::name(own.settings().collection.as_deref());
+        let request = indexing::Request::new(what, paths, collection, own.settings());
+        // A path that is no text cannot be told.
+        let body = serde_json::to_value(request).map_err(|_| Unanswered::Refused)?;
+        let nothing_done = || Ok(Summary { interrupted: true, ..Summary::default() });
+        let mut response =
+            match Response::to(&self.socket, "POST", indexing::ROUTE, Some(&body), SILENT, cancel) {
+                Err(Unanswered::Stopped) => return nothing_done(),
+                response => response?,
+            };
+        let never = Cancel::new();
+        let mut running = None::<String>;
+        let mut was_stopped = false;
+        loop {
+            let event = match response.event(if was_stopped { &never } else { cancel }) {
+                Err(Unanswered::Stopped) => match &running {
+                    // It hangs up, and the job is not begun.
+                    None => return nothing_done(),
+                    Some(id) => {
+                        was_stopped = true;
+                        self.stop(id);
+                        continue;
+                    }
+                },
+                event => event?,
+            };
+            let (_, data) = event.ok_or(Unanswered::Refused)?;
+            match data["state"].as_str() {
+                Some("waiting") => on_progress(Progress::Waiting { holder: OTHERS.to_owned() }),
+                Some("running") => {
+                    running = data["id"].as_str().map(str::to_owned);
+                    let progress = serde_json::from_value::<Option<IngestProgress>>(data["progress"].clone());
+                    if let Ok(Some(progress)) = progress {
+                        on_progress(progress.into());
+                    }
+                }
+                Some("done" | "cancelled") => {
+                    let summary = serde_json::from_value::<IngestSummary>(data["summary"].clone());
+                    return summary.map(Summary::from).map_err(|_| Unanswered::Refused);
+                }
+                _ => return Err(Unanswered::Refused),
+            }
+        }
+    }
+
+    /// Has a job stopped; it says itself when it has.
+    fn stop(&self, job: &str) {
+        let route = format!("/v1/jobs/{job}");
+        let _ = Response::to(&self.socket, "DELETE", &route, None, LISTENS, &Cancel::new());
     }
 }
 

@@ -10,11 +10,14 @@
 //! 4. It asks what any client asks, in HTTP/1.0, where an answer simply goes on until the connection ends.
 //! 5. A refusal before the first word is no failure: the command works alone, and tells what is wrong as it always does.
 //! 6. A command that is stopped hangs up, and the server stops with the next token. A server that is stopped removes its socket.
+//! 7. `add`, `update` and `rm` have a job done. Stopped once, they have the job stopped and wait until it says what it has done; killed, they
+//!    hang up, which stops it, too. A job that fails, or a server that ends in the middle of it: the command does what is left alone.
 //!
 //! A home whose path is too long for a socket (some 100 bytes), or a system that has none, is a home without one.
 
 mod client;
 mod door;
+mod indexing;
 mod request;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +32,7 @@ use crate::problem::Problem;
 
 pub use client::{Neighbour, Told, Unanswered};
 pub(crate) use door::{Door, Stream};
+pub use indexing::Indexing;
 
 /// Where it is told how the server was started, on the socket alone.
 const ROUTE: &str = "/beside";
@@ -76,17 +80,23 @@ async fn started(
     State(app): State<App>,
     Extension(peer): Extension<Peer>,
 ) -> Result<axum::Json<Started>, Problem> {
+    own_only(peer)?;
+    let library = app.library(None)?;
+    let settings = library.settings();
+    let (n_threads, history_days) = (settings.n_threads, settings.history_days);
+    Ok(axum::Json(Started { terms: Terms::of(settings), n_threads, history_days }))
+}
+
+/// Over TCP nobody is told that such a route is here.
+fn own_only(peer: Peer) -> Result<(), Problem> {
     match peer {
-        Peer::Own => {
-            let library = app.library(None)?;
-            let settings = library.settings();
-            let (n_threads, history_days) = (settings.n_threads, settings.history_days);
-            Ok(axum::Json(Started { terms: Terms::of(settings), n_threads, history_days }))
-        }
+        Peer::Own => Ok(()),
         Peer::Address(_) => Err(Problem::not_found("no_such_route", "this is for docent's own commands")),
     }
 }
 
 pub(crate) fn routes() -> axum::Router<App> {
-    axum::Router::new().route(ROUTE, axum::routing::get(started))
+    axum::Router::new()
+        .route(ROUTE, axum::routing::get(started))
+        .route(indexing::ROUTE, axum::routing::post(indexing::begin))
 }

@@ -77,7 +77,7 @@ pub(super) fn ask(question: &str, options: &AskOptions, own: &Library) -> Option
     }))
 }
 
-fn name(collection: Option<&str>) -> &str {
+pub(super) fn name(collection: Option<&str>) -> &str {
     collection.unwrap_or(UNNAMED)
 }
 
