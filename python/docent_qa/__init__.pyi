@@ -78,8 +78,8 @@ class Library:
     def models(self) -> list[str]:
         """Names of the models that are here."""
 
-    def pull(self, name: str) -> None:
-        """Downloads a model of the catalogue, if it is not here. The only method that goes to the network."""
+    def pull(self, *names: str) -> None:
+        """Downloads models of the catalogue that are not here. The only method that goes to the network."""
 
 @final
 class Asking(Iterator[Event]):

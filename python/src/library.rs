@@ -139,11 +139,15 @@ impl Library {
         all.filter_map(|(entry, here)| here.map(|_| entry.name)).collect()
     }
 
-    fn pull(&self, python: Python<'_>, name: &str) -> PyResult<()> {
-        let entry = find(name).map_err(failure)?;
+    #[pyo3(signature = (*names))]
+    fn pull(&self, python: Python<'_>, names: Vec<String>) -> PyResult<()> {
+        let entries = names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>().map_err(failure)?;
         let library = self.0.clone();
         let pulled = work::run(python, None, move |stop, _| {
-            library.models().pull(entry, &PullOptions::default(), stop, &mut |_| ()).map(drop)
+            let mut models = entries.into_iter();
+            models.try_for_each(|entry| {
+                library.models().pull(entry, &PullOptions::default(), stop, &mut |_| ()).map(drop)
+            })
         })?;
         pulled.map_err(failure)
     }

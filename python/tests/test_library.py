@@ -2,7 +2,10 @@
 
 import os
 import pathlib
+import re
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -12,6 +15,7 @@ import docent_qa
 from docent_qa import Error, Library, ModelMissing, NothingIndexed, NotIndexed
 
 MODELS = os.environ.get("DOCENT_TEST_MODELS") or os.path.join(tempfile.gettempdir(), "docent-test-models")
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 HOUSE = """The roof was tiled anew in 1998 by the Bakker brothers.
 
 The boiler in the cellar is reset by holding the red button for ten seconds.
@@ -121,6 +125,16 @@ class LibraryTest(unittest.TestCase):
         self.assertIsNotNone(asking.answer())
         del asking
         self.assertEqual(self.library.ask("How is the boiler reset?", temperature=0).answer().status, "answered")
+
+    def test_what_the_readmes_show_works(self):
+        (self.folder / "corpora").symlink_to(REPOSITORY / "corpora")
+        (self.folder / "my-library" / "cache").mkdir(parents=True)
+        (self.folder / "my-library" / "cache" / "models").symlink_to(MODELS)
+        for readme in [REPOSITORY / "README.md", REPOSITORY / "python" / "README.md"]:
+            for program in re.findall("^```python\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL):
+                ran = subprocess.run([sys.executable, "-c", program], cwd=self.folder, capture_output=True, text=True)
+                self.assertEqual((ran.returncode, ran.stderr), (0, ""), readme)
+                self.assertIn("20 working days a year", ran.stdout, readme)
 
     def test_everything_is_described(self):
         stubs = pathlib.Path(docent_qa.__file__).with_name("__init__.pyi").read_text()
