@@ -4,7 +4,12 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-create_exception!(docent_qa, Error, PyException, "Any failure; the message names the file or model and the remedy.");
+create_exception!(
+    docent_qa,
+    Error,
+    PyException,
+    "Any failure; the message names the file or model and the remedy."
+);
 create_exception!(docent_qa, ModelMissing, Error, "A model is needed and not here: Library.pull gets it.");
 create_exception!(docent_qa, NothingIndexed, Error, "Nothing was added yet.");
 create_exception!(docent_qa, NotIndexed, Error, "The document is not in the index.");
@@ -15,10 +20,13 @@ pub fn exception(error: docent::Error) -> PyErr {
         docent::Error::ModelMissing { name } => {
             ModelMissing::new_err(format!("the model {name} is not here; get it with Library.pull({name:?})"))
         }
-        docent::Error::Empty => NothingIndexed::new_err("nothing is indexed yet; add a folder with Library.add"),
-        docent::Error::NotIndexed { path } => {
-            NotIndexed::new_err(format!("{} is not in the index; Library.documents lists what is", path.display()))
+        docent::Error::Empty => {
+            NothingIndexed::new_err("nothing is indexed yet; add a folder with Library.add")
         }
+        docent::Error::NotIndexed { path } => NotIndexed::new_err(format!(
+            "{} is not in the index; Library.documents lists what is",
+            path.display()
+        )),
         other => failure(other),
     }
 }

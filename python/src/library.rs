@@ -87,10 +87,13 @@ impl Library {
             "lexical" => SearchMode::Lexical,
             "vector" => SearchMode::Vector,
             other => {
-                return Err(PyValueError::new_err(format!("mode is {other:?}, not 'hybrid', 'lexical' or 'vector'")));
+                return Err(PyValueError::new_err(format!(
+                    "mode is {other:?}, not 'hybrid', 'lexical' or 'vector'"
+                )));
             }
         };
-        let options = SearchOptions { k: limit, mode, narrow: narrow(path, types)?, ..SearchOptions::default() };
+        let options =
+            SearchOptions { k: limit, mode, narrow: narrow(path, types)?, ..SearchOptions::default() };
         let found = python.detach(|| self.0.search(&query, &options)).map_err(exception)?;
         Ok(found.hits.into_iter().map(Hit::from).collect())
     }

@@ -164,7 +164,9 @@ impl Event {
             AskEvent::Reading(Reading::Found { cached, total, .. }) => {
                 Self { done: cached, total, ..Self::new("reading") }
             }
-            AskEvent::Reading(Reading::Prefill { done, total }) => Self { done, total, ..Self::new("reading") },
+            AskEvent::Reading(Reading::Prefill { done, total }) => {
+                Self { done, total, ..Self::new("reading") }
+            }
             AskEvent::Thinking(text) => Self { text, ..Self::new("thinking") },
             AskEvent::Answer(text) => Self { text, ..Self::new("answer") },
             AskEvent::NotWrittenDown(text) => Self { text, ..Self::new("note") },
