@@ -112,6 +112,8 @@ def main():
         serve = [*docent, "serve", "--listen", "127.0.0.1:0", "--log", "off"]
         server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True)
         address = server.stdout.readline().strip()
+    if not address:
+        sys.exit(f"the server did not start: {(work / 'log').read_text()}")
     try:
         search(address, work, bodies, 2, 2)  # models are open and files in memory
         for part in options.parts.split(","):
@@ -131,12 +133,13 @@ def main():
                 if not found["added"]:
                     print(said, file=sys.stderr)
             elif part == "many":
-                memory, parts = [round(before)], []
-                rate = search(address, work, bodies, options.connections, 5)["requests_a_second"]
-                for _ in range(10):
-                    parts.append(search(address, work, bodies, options.connections, max(1, round(options.requests / 10 / rate))))
-                    memory.append(round(resident_mib(server)))
-                found = {key: sum(part[key] for part in parts) for key in ("requests", "seconds", "status_errors", "connection_errors", "empty")}
+                found = dict.fromkeys(["requests", "seconds", "status_errors", "connection_errors", "empty"], 0)
+                memory = [round(before)]
+                while found["requests"] < options.requests:
+                    piece = search(address, work, bodies, options.connections, 20)
+                    found = {key: round(number + piece[key], 1) for key, number in found.items()}
+                    reached = 10 * found["requests"] // options.requests
+                    memory += [round(resident_mib(server))] * (reached + 1 - len(memory))
                 found["resident_mib"] = memory
             n_faults += faults(found)
             print(json.dumps({"what": part, **found, "mib_before": round(before), "mib_after": round(resident_mib(server))}), flush=True)
