@@ -21,9 +21,6 @@ pub enum EmbedError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The worker threads could not be started.
-    #[error("cannot start threads for embedding: {0}")]
-    Threads(String),
     /// The tensor library failed.
     #[error("embedding failed: {0}")]
     Compute(#[from] candle_core::Error),

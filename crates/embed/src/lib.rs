@@ -89,7 +89,7 @@ impl Embedder {
             ));
         }
         let bert = Bert::load(model)?;
-        let lanes = Lanes::new(n_threads).map_err(|e| EmbedError::Threads(e.to_string()))?;
+        let lanes = Lanes::new(n_threads);
         let Prefixes { query, passage } = prefixes;
         let (query_prefix, passage_prefix) = (query.to_owned(), passage.to_owned());
         Ok(Embedder { tokens, bert, lanes, fingerprint, query_prefix, passage_prefix })

@@ -46,7 +46,7 @@ impl CrossEncoder {
             }
         };
         let bert = Bert::load(model)?;
-        let lanes = Lanes::new(n_threads).map_err(|e| EmbedError::Threads(e.to_string()))?;
+        let lanes = Lanes::new(n_threads);
         Ok(CrossEncoder { tokens, bert, lanes, pooler, classifier })
     }
 
