@@ -64,6 +64,23 @@ CONFINED = {
 UNSAFE_ALLOWED = {"docent-kernels", "docent-mapped"}
 
 
+def stale_lock(packages):
+    """What python/Cargo.lock says of our crates and is no longer so. It is a workspace of its own that is built with `--locked`, so that a
+    dependency added here, and not there, would be noticed by whoever installs the package."""
+    entries = (ROOT / "python" / "Cargo.lock").read_text().split("[[package]]")
+    locked = {}
+    for entry in entries[1:]:
+        name = re.search(r'name = "(.+)"', entry)[1]
+        dependencies = re.search(r"dependencies = \[(.*?)\]", entry, re.DOTALL)
+        locked[name] = {line.split()[0] for line in re.findall(r'"(.+?)"', dependencies[1])} if dependencies else set()
+    for package in packages:
+        built = [dependency for dependency in package["dependencies"] if dependency["kind"] != "dev"]
+        needed = {dependency["name"] for dependency in built if not dependency["optional"]}
+        has = locked.get(package["name"])
+        if has is not None and not needed <= has <= {dependency["name"] for dependency in built}:
+            yield f"python/Cargo.lock is not current for {package['name']}: `cargo update --workspace` in python/"
+
+
 def main():
     command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
     packages = json.loads(subprocess.check_output(command, cwd=ROOT))["packages"]
@@ -84,6 +101,7 @@ def main():
         inherits = re.search(r"\[lints\]\s*workspace = true", manifest.read_text())
         if not inherits and name not in UNSAFE_ALLOWED:
             faults.append(f"{name} does not take the workspace's lints, which forbid unsafe code")
+    faults.extend(stale_lock(packages))
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:
