@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fuzzes a reader with libFuzzer and the address sanitizer: fuzz/run.sh [SECONDS] [gguf|extract] [PARSER], 600 seconds of `gguf` by
-# default. PARSER holds `extract` to one of the parsers that seeds.py names, with a corpus of its own; without it one run is for all.
+# Fuzzes a reader with libFuzzer and the address sanitizer: fuzz/run.sh [SECONDS] [gguf|extract] [PARSER[,PARSER...]], 600 seconds of
+# `gguf` by default. PARSER holds `extract` to parsers that seeds.py names, with a corpus of their own; without it one run is for all.
 # Needs a C++ compiler, and Python for `extract`. Works with the stable compiler (RUSTC_BOOTSTRAP lets it take the
 # sanitizer's flags) and without cargo-fuzz. The corpus starts with the small models of the runtime's tests, or with the golden files of
 # the formats; findings are left in fuzz/artifacts.

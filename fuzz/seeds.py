@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what fuzzing a parser of documents starts with: fuzz/seeds.py [PARSER], every parser without a name.
+"""Writes what fuzzing parsers of documents starts with: fuzz/seeds.py [PARSER[,PARSER...]], every parser without a name.
 
 corpus/extract-PARSER (corpus/extract without a name) gets the golden files of its formats, in the form that fuzz_targets/extract.rs reads;
 extract-PARSER.dict beside it the words that the parser's source has between quotes, so that the fuzzer need not guess
@@ -104,7 +104,7 @@ def words(sources):
 
 
 def main():
-    wanted = sys.argv[1:] or list(PARSERS)
+    wanted = sys.argv[1].split(",") if sys.argv[1:] else list(PARSERS)
     corpus = HERE / "corpus" / "-".join(["extract", *sys.argv[1:]])
     corpus.mkdir(parents=True, exist_ok=True)
     first = 0
@@ -119,10 +119,10 @@ def main():
             (corpus / f"{first}-page").write_bytes(bytes([first]) + page())
         first += len(forms)
         dictionary += words(sources)
-    corpus.with_suffix(".dict").write_text("\n".join(dictionary) + "\n")
+    corpus.with_name(corpus.name + ".dict").write_text("\n".join(dictionary) + "\n")
 
 
 if __name__ == "__main__":
-    if not set(sys.argv[1:]) <= set(PARSERS) or len(sys.argv) > 2:
+    if len(sys.argv) > 2 or not set(",".join(sys.argv[1:]).split(",")) - {""} <= set(PARSERS):
         sys.exit(f"the parsers are {' '.join(PARSERS)}")
     main()
