@@ -87,8 +87,9 @@ def big_zip(entries, name, n_bytes):
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as container:
         for other, content in entries.items():
             container.writestr(zipfile.ZipInfo(other), content)
-        with container.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
-            entry._compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+        blanks = zipfile.ZipInfo(name)
+        blanks.compress_type = zipfile.ZIP_DEFLATED
+        with container.open(blanks, "w", force_zip64=True) as entry:
             for _ in range(n_bytes >> 20):
                 entry.write(b" " * (1 << 20))
     return out.getvalue()
