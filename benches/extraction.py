@@ -117,7 +117,7 @@ def main():
         for name in names:
             speed = f"{cpu[name] / cpu['docent']:9.1f}x" if name != "docent" else ""
             read = f" ({n_read[name]} with text)" if name in n_read else ""
-            print(f"{extension:8} {len(files):5} {megabytes:7.1f}  {name:10} {megabytes / medians[name]:8.1f} {len(files) / medians[name]:8.1f} {cpu[name]:8.2f} {speed}{read}", flush=True)
+            print(f"{extension:8} {len(files):5} {megabytes:7.1f}  {name:10} {megabytes / medians[name]:8.1f} {len(files) / medians[name]:8.1f} {cpu[name]:8.3f} {speed}{read}", flush=True)
     return 0
 
 

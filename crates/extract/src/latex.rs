@@ -69,7 +69,8 @@ const MAX_DEPTH: usize = 6;
 
 pub(crate) fn extract(text: &str) -> Document {
     let mut reader = Reader::new(text, 0);
-    reader.is_body = !text.contains("\\begin{document}");
+    reader.is_part = is_part(text);
+    reader.is_body = reader.is_part;
     reader.first_level = 1 + u8::from(text.contains("\\maketitle"));
     reader.outermost = HEADINGS
         .iter()
@@ -85,13 +86,21 @@ pub(crate) fn extract(text: &str) -> Document {
     Document { about: reader.about, ..reader.writer.finish(Format::Latex, title) }
 }
 
+/// Whether a file is a part of a document and read whole. One that begins or ends a document somewhere in its lines only, and has no
+/// class, writes about LaTeX: a manual that shows a program which prints LaTeX.
+fn is_part(text: &str) -> bool {
+    let begins = |command: &str| text.lines().any(|line| line.trim_start().starts_with(command));
+    let has_class = || begins("\\documentclass") || begins("\\documentstyle");
+    !text.contains("\\begin{document}") || !(begins("\\begin{document}") || has_class())
+}
+
 /// The text of an argument.
 fn inline(argument: &str, depth: usize) -> String {
     if depth > MAX_DEPTH {
         return argument.replace(['\\', '{', '}'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
     }
     let mut reader = Reader::new(argument, depth);
-    reader.is_body = true;
+    (reader.is_part, reader.is_body) = (true, true);
     reader.run();
     let notes = std::mem::take(&mut reader.notes);
     let notes = notes.iter().map(|note| format!(" ({note})")).collect::<String>();
@@ -110,6 +119,7 @@ struct Reader<'a> {
     lists: Vec<Option<u32>>,
     notes: Vec<String>,
     n_notes: usize,
+    is_part: bool,
     is_body: bool,
     /// Level of the outermost kind of heading in the file, and which kind that is.
     first_level: u8,
@@ -132,6 +142,7 @@ impl<'a> Reader<'a> {
             lists: Vec::new(),
             notes: Vec::new(),
             n_notes: 0,
+            is_part: false,
             is_body: false,
             first_level: 1,
             outermost: 0,
@@ -508,9 +519,11 @@ impl<'a> Reader<'a> {
         let Some(name) = self.argument('{', '}') else { return };
         let plain = name.trim_end_matches('*');
         if name == "document" {
-            self.paragraph.clear();
-            self.notes.clear();
-            self.is_body = true;
+            if !self.is_body {
+                self.paragraph.clear();
+                self.notes.clear();
+                self.is_body = true;
+            }
         } else if CODE.contains(&name) {
             self.code(name);
         } else if DRAWINGS.contains(&plain) {
@@ -557,7 +570,7 @@ impl<'a> Reader<'a> {
         match name.trim_end_matches('*') {
             "itemize" | "enumerate" | "description" => drop(self.lists.pop()),
             "quote" | "quotation" | "verse" => self.kind = BlockKind::Paragraph,
-            "document" => self.at = self.text.len(),
+            "document" if !self.is_part => self.at = self.text.len(),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 use crate::container::Container;
 use crate::document::{BlockKind, Document, Writer};
 use crate::html_tokens::Tag;
-use crate::table::{MAX_COLUMNS, SheetRow, Table, write_sheet};
+use crate::table::{CellBudget, MAX_COLUMNS, SheetRow, Table, write_sheet};
 use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
 
@@ -17,9 +17,6 @@ const SKIPPED: &[&str] =
 /// A cell with something in it is repeated this often at most.
 const MAX_REPEATED: usize = 64;
 
-/// Cells kept of one sheet.
-const MAX_CELLS: usize = 2_000_000;
-
 pub(crate) fn extract(bytes: &[u8], format: Format, limits: &Limits) -> Result<Document, ExtractError> {
     let mut container = Container::open(bytes, "OpenDocument file", limits)?;
     let manifest = container.read_text("META-INF/manifest.xml")?.unwrap_or_default();
@@ -28,11 +25,14 @@ pub(crate) fn extract(bytes: &[u8], format: Format, limits: &Limits) -> Result<D
     }
     let content = container.required_text("content.xml")?;
     let meta = container.read_text("meta.xml")?.unwrap_or_default();
-    let writer =
-        if format == Format::Ods { sheets(&content) } else { Text::read(&content, format == Format::Odp) };
+    let mut budget = CellBudget::of(limits.max_bytes);
+    let writer = match format {
+        Format::Ods => sheets(&content, &mut budget),
+        _ => Text::read(&content, format == Format::Odp),
+    };
     let first_heading = writer.first_heading().filter(|_| format != Format::Ods);
     let (title, about) = about(&meta);
-    Ok(Document { about, ..writer.finish(format, title.or(first_heading)) })
+    Ok(Document { about, warnings: budget.warnings(), ..writer.finish(format, title.or(first_heading)) })
 }
 
 /// Appends what an element inside a paragraph stands for.
@@ -205,10 +205,10 @@ impl Text {
 }
 
 /// Each sheet is a page: its name, then its rows.
-fn sheets(xml: &str) -> Writer {
+fn sheets(xml: &str, budget: &mut CellBudget) -> Writer {
     let mut writer = Writer::default();
     let mut rows: Vec<SheetRow> = Vec::new();
-    let (mut name, mut cell, mut n_repeated, mut n_cells) = (String::new(), String::new(), 1usize, 0usize);
+    let (mut name, mut cell, mut n_repeated) = (String::new(), String::new(), 1usize);
     // Blank cells are written when one follows them that is not, since most go on to the edge of the sheet.
     let (mut next_row, mut n_blank) = (1u32, 0usize);
     let (mut in_cell, mut n_skipped) = (false, 0usize);
@@ -217,11 +217,13 @@ fn sheets(xml: &str) -> Writer {
         Node::End("annotation" | "tracked-changes") => n_skipped = n_skipped.saturating_sub(1),
         Node::Start("table", tag) => {
             rows.clear();
+            budget.begin_sheet();
             next_row = 1;
             name = attribute(tag, "name").unwrap_or_default();
         }
         Node::Start("table-row", tag) => {
             n_blank = 0;
+            rows.pop_if(|row| row.cells.is_empty());
             rows.push(SheetRow { number: next_row, cells: Vec::new() });
             let n = attribute(tag, "number-rows-repeated").and_then(|n| n.parse().ok()).unwrap_or(1);
             next_row = next_row.saturating_add(n);
@@ -240,8 +242,8 @@ fn sheets(xml: &str) -> Writer {
             }
             let Some(row) = rows.last_mut().map(|row| &mut row.cells) else { return };
             let n = n_repeated.min(MAX_REPEATED);
-            n_cells = n_cells.saturating_add(n_blank).saturating_add(n);
-            if n_cells <= MAX_CELLS && row.len().saturating_add(n_blank) < MAX_COLUMNS {
+            let is_near = row.len().saturating_add(n_blank) < MAX_COLUMNS;
+            if is_near && budget.take(n_blank.saturating_add(n), n as u64 * text.len() as u64) {
                 row.extend(std::iter::repeat_n(String::new(), n_blank));
                 row.extend(std::iter::repeat_n(text.to_owned(), n));
                 // The rest of a run that was cut short is there, if not shown.

@@ -99,6 +99,50 @@ pub(crate) struct SheetRow {
     pub(crate) cells: Vec<String>,
 }
 
+/// Cells kept of one sheet, blank ones between others among them.
+const MAX_CELLS: usize = 2_000_000;
+
+/// A header longer than this is written once and not in each block: it would be most of them, and a few cells could fill the memory.
+const MAX_REPEATED_HEADER: usize = 4000;
+
+/// What the cells of a workbook may still take, for the same few kilobytes of a file may be many cells: cells name a shared string by
+/// number, or say how often they stand there.
+pub(crate) struct CellBudget {
+    n_cells: usize,
+    n_bytes: u64,
+    is_spent: bool,
+}
+
+impl CellBudget {
+    /// For a workbook of which `max_bytes` of text are read.
+    pub(crate) fn of(max_bytes: u64) -> Self {
+        Self { n_cells: MAX_CELLS, n_bytes: max_bytes, is_spent: false }
+    }
+
+    /// Each sheet has its own number of cells; they share the text.
+    pub(crate) fn begin_sheet(&mut self) {
+        self.n_cells = MAX_CELLS;
+    }
+
+    /// Whether `n_cells` more with `n_bytes` of text in them may be kept.
+    pub(crate) fn take(&mut self, n_cells: usize, n_bytes: u64) -> bool {
+        match (self.n_cells.checked_sub(n_cells), self.n_bytes.checked_sub(n_bytes)) {
+            (Some(cells), Some(bytes)) => (self.n_cells, self.n_bytes) = (cells, bytes),
+            _ => {
+                self.is_spent = true;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What the user is told when cells were left out.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let told = || "it holds too many cells or too much text in them: some were left out".to_owned();
+        self.is_spent.then(told).into_iter().collect()
+    }
+}
+
 /// Columns of a sheet (ECMA-376 part 1, 18.3.1.4 gives 16,384); blank ones before a cell are kept up to here.
 pub(crate) const MAX_COLUMNS: usize = 512;
 
@@ -127,6 +171,9 @@ pub(crate) fn write_sheet(rows: &[SheetRow], writer: &mut Writer) {
     }
     for group in body.chunks(ROWS_PER_BLOCK) {
         writer.push_rows(&[&head, group].concat());
+        if head.first().is_some_and(|(row, _)| row.len() > MAX_REPEATED_HEADER) {
+            head.clear();
+        }
         // It stands where it was written first.
         head.iter_mut().for_each(|(_, place)| *place = None);
     }

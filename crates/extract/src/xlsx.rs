@@ -3,16 +3,15 @@
 //! Values are shown as stored, except dates, whose numbers would say nothing: a cell whose number format is a date becomes
 //! `2024-03-01` or `2024-03-01 14:30`. Formulas are left out, their last results stand.
 
+use std::borrow::Cow;
+
 use crate::container::Container;
 use crate::document::{BlockKind, Document, Writer};
 use crate::html_tokens::Tag;
 use crate::pptx::related;
-use crate::table::{MAX_COLUMNS, SheetRow, write_sheet};
+use crate::table::{CellBudget, MAX_COLUMNS, SheetRow, write_sheet};
 use crate::xml::{Node, about, attribute, walk};
 use crate::{ExtractError, Format, Limits};
-
-/// Cells kept of one sheet.
-const MAX_CELLS: usize = 2_000_000;
 
 pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     let mut container = Container::open(bytes, "XLSX", limits)?;
@@ -31,8 +30,10 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, Extract
         }
     });
     let mut writer = Writer::default();
+    let mut budget = CellBudget::of(limits.max_bytes);
     for (name, path) in sheets {
-        let rows = rows(&container.read_text(&path)?.unwrap_or_default(), &strings, &dates);
+        budget.begin_sheet();
+        let rows = rows(&container.read_text(&path)?.unwrap_or_default(), &strings, &dates, &mut budget);
         writer.page(|writer| {
             if !rows.is_empty() {
                 writer.push(&name, BlockKind::Heading { level: 1 });
@@ -41,7 +42,7 @@ pub(crate) fn extract(bytes: &[u8], limits: &Limits) -> Result<Document, Extract
         });
     }
     let (title, about) = about(&core);
-    Ok(Document { about, ..writer.finish(Format::Xlsx, title) })
+    Ok(Document { about, warnings: budget.warnings(), ..writer.finish(Format::Xlsx, title) })
 }
 
 fn shared_strings(xml: &str) -> Vec<String> {
@@ -61,9 +62,8 @@ fn shared_strings(xml: &str) -> Vec<String> {
     strings
 }
 
-fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<SheetRow> {
+fn rows(xml: &str, strings: &[String], dates: &DateFormats, budget: &mut CellBudget) -> Vec<SheetRow> {
     let mut rows: Vec<SheetRow> = Vec::new();
-    let mut n_cells = 0;
     let (mut column, mut kind, mut style, mut value, mut in_value) =
         (0, String::new(), 0, String::new(), false);
     walk(xml, &mut |node| match node {
@@ -71,6 +71,8 @@ fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<SheetRow> {
             // Rows without anything in them may be missing, and numbers may be: then it is the next.
             let next = rows.last().map_or(1, |row| row.number.saturating_add(1));
             let number = attribute(tag, "r").and_then(|r| r.parse().ok()).unwrap_or(next);
+            // A row without cells was nothing but its number.
+            rows.pop_if(|row| row.cells.is_empty());
             rows.push(SheetRow { number, cells: Vec::new() });
         }
         Node::Start("c", tag) => {
@@ -82,11 +84,13 @@ fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<SheetRow> {
         Node::Start("v" | "t", _) => in_value = true,
         Node::End("v" | "t") => in_value = false,
         Node::Text(text) if in_value => value.push_str(text),
-        Node::End("c") if n_cells < MAX_CELLS && column < MAX_COLUMNS => {
+        Node::End("c") if column < MAX_COLUMNS => {
             if let Some(row) = rows.last_mut().map(|row| &mut row.cells).filter(|row| row.len() <= column) {
-                n_cells += column + 1 - row.len();
-                row.resize(column, String::new());
-                row.push(shown(&kind, style, &value, strings, dates));
+                let text = shown(&kind, style, &value, strings, dates);
+                if budget.take(column + 1 - row.len(), text.len() as u64) {
+                    row.resize(column, String::new());
+                    row.push(text.into_owned());
+                }
             }
         }
         _ => {}
@@ -95,15 +99,27 @@ fn rows(xml: &str, strings: &[String], dates: &DateFormats) -> Vec<SheetRow> {
     rows
 }
 
-fn shown(kind: &str, style: usize, value: &str, strings: &[String], dates: &DateFormats) -> String {
+fn shown<'a>(
+    kind: &str,
+    style: usize,
+    value: &'a str,
+    strings: &'a [String],
+    dates: &DateFormats,
+) -> Cow<'a, str> {
     let value = value.trim();
     match kind {
-        "s" => value.parse::<usize>().ok().and_then(|i| strings.get(i)).cloned().unwrap_or_default(),
-        "b" => if value == "1" { "TRUE" } else { "FALSE" }.to_owned(),
+        "s" => value
+            .parse()
+            .ok()
+            .and_then(|i: usize| strings.get(i))
+            .map(String::as_str)
+            .unwrap_or_default()
+            .into(),
+        "b" => if value == "1" { "TRUE" } else { "FALSE" }.into(),
         "" | "n" if dates.is_date(style) => {
-            value.parse().ok().and_then(date).unwrap_or_else(|| value.to_owned())
+            value.parse().ok().and_then(date).map_or(Cow::Borrowed(value), Cow::Owned)
         }
-        _ => value.to_owned(),
+        _ => value.into(),
     }
 }
 

@@ -73,6 +73,53 @@ fn archives_nested_too_deep_are_refused() {
     assert!(read("x.gz", &tarred).is_err());
 }
 
+/// A workbook of one sheet with these shared strings and rows.
+fn workbook(strings: &[&str], rows: &str) -> Vec<u8> {
+    let strings: String = strings.iter().map(|text| format!("<si><t>{text}</t></si>")).collect();
+    made::zip(&[
+        ("xl/workbook.xml", br#"<workbook xmlns:r="r"><sheets><sheet name="S" r:id="a"/></sheets></workbook>"#),
+        (
+            "xl/_rels/workbook.xml.rels",
+            br#"<Relationships><Relationship Id="a" Type="t/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
+        ),
+        ("xl/sharedStrings.xml", format!("<sst>{strings}</sst>").as_bytes()),
+        ("xl/worksheets/sheet1.xml", format!("<worksheet><sheetData>{rows}</sheetData></worksheet>").as_bytes()),
+    ])
+}
+
+#[test]
+fn a_long_text_in_a_hundred_thousand_cells_is_not_kept_a_hundred_thousand_times() {
+    let long = "word ".repeat(200_000);
+    let limits = Limits { max_bytes: 4 << 20, ..Limits::default() };
+    let named = workbook(&[&long], &r#"<row><c t="s"><v>0</v></c></row>"#.repeat(100_000));
+    let content = format!(
+        "<office:document><table:table table:name='S'>{}</table:table></office:document>",
+        format!("<table:table-row><table:table-cell table:number-columns-repeated='60'><text:p>{long}</text:p></table:table-cell></table:table-row>")
+            .repeat(20)
+    );
+    let mime = b"application/vnd.oasis.opendocument.spreadsheet";
+    let repeated = made::zip(&[("mimetype", mime), ("content.xml", content.as_bytes())]);
+    for (name, bytes) in [("x.xlsx", named), ("x.ods", repeated)] {
+        let document = read_with(name, &bytes, &limits);
+        let text = document.as_ref().map_or("", |document| &document.text);
+        assert!(text.len() < 5 << 20, "{name}: {} bytes", text.len());
+        let warning = "it holds too many cells or too much text in them: some were left out";
+        match &document {
+            Ok(document) => assert_eq!(document.warnings, [warning], "{name}"),
+            Err(error) => assert!(error.reason().contains(warning), "{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_long_header_is_written_once() {
+    let cells = r#"<c t="s"><v>0</v></c>"#.repeat(2);
+    let rows = format!("<row>{cells}</row>{}", "<row><c><v>1</v></c></row>".repeat(100_000));
+    let document = read("x.xlsx", &workbook(&["word ".repeat(100_000).trim()], &rows)).unwrap();
+    assert!(document.text.len() < 3 << 20, "{} bytes", document.text.len());
+    assert_eq!(document.text.matches("| 1 |").count(), 100_000);
+}
+
 #[test]
 fn an_archive_of_too_many_files_is_refused() {
     let names: Vec<String> = (0..3000).map(|i| format!("{i}.txt")).collect();

@@ -256,6 +256,19 @@ fn hundred_thousand_of_anything_nested_overflow_no_stack() {
 }
 
 #[test]
+fn a_manual_that_writes_about_latex_is_not_taken_for_a_preamble() {
+    let manual = "\\section{One}\nText.\n\nwrite(\"\\documentclass{article}\\begin{document}\");\nwrite(\"\\end{document}\");\n\nMore.";
+    let document = read("a.tex", manual);
+    assert!(
+        document.text.starts_with("One\n\nText.") && document.text.ends_with("More."),
+        "{}",
+        document.text
+    );
+    let document = read("a.tex", "\\input{class}\n\\begin{document}Text.\n\\end{document}\nNot.");
+    assert_eq!(document.text, "Text.");
+}
+
+#[test]
 fn refusals_are_sentences() {
     let reason = |name: &str, bytes: &[u8]| {
         extract(Path::new(name), bytes, &Limits::default()).unwrap_err().reason().to_owned()
