@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Searches from several clients while questions are answered, some of which are given up.
+"""Searches from several clients while eight others ask: five wait for their answers, two give theirs up, one stalls.
 
     tests/serve_load.py [--seconds N] [--searchers N] [--docent COMMAND]
 
@@ -10,6 +10,7 @@ that was waited for is wrong, or if the model goes on for a client that has gone
 import argparse
 import http.client
 import json
+import socket
 import sys
 import threading
 import time
@@ -61,6 +62,17 @@ def asker(address, name, until, gives_up, answers, faults, expected):
         answers.append(name)
 
 
+def staller(address, until):
+    """Asks and reads nothing, and beside that begins a request that it does not end."""
+    host, port = address.split(":")
+    body = json.dumps({"question": QUESTION, "stream": True})
+    head = f"POST /v1/ask HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nX-Client-Id: stalls\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port))) as silent, socket.create_connection((host, int(port))) as slow:
+        silent.sendall((head + body).encode())
+        slow.sendall((head + body[:9]).encode())
+        time.sleep(max(0, until - time.monotonic()))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20)
@@ -80,8 +92,9 @@ def main():
             for i in range(arguments.searchers)
         ]
         threads += [
-            threading.Thread(target=asker, args=(address, f"ask-{i}", until, i >= 2, answers, faults, expected)) for i in range(4)
+            threading.Thread(target=asker, args=(address, f"ask-{i}", until, i >= 5, answers, faults, expected)) for i in range(7)
         ]
+        threads.append(threading.Thread(target=staller, args=(address, until)))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -100,7 +113,7 @@ def main():
         print("FAULT", fault)
     if not is_free:
         print("FAULT the model still computes though nobody waits")
-    ok = not faults and is_free and answers and serving.ended == 0
+    ok = not faults and is_free and len(set(answers)) == 5 and serving.ended == 0
     print("ok" if ok else f"failed: {len(faults)} faults, the server ended with {serving.ended}")
     return 0 if ok else 1
 
