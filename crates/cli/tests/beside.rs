@@ -222,6 +222,9 @@ fn over_tcp_nobody_has_work_done_as_a_command_has() {
     let server = Server::start(&home, &[]);
     let order = json!({ "what": "add", "paths": ["/etc"], "collection": ".", "embedding": null, "default_embedding": null, "reranking": null, "hidden": true, "no_ignore": true, "ignore": [], "retry_failed": false, "max_bytes": 1, "ocr": null });
     assert_eq!(server.post("/beside/jobs", &order).is(404).code(), "no_such_route");
+    // Nor is it told that there is such a route.
+    assert_eq!(server.post("/beside/jobs", &json!({})).is(404).code(), "no_such_route");
+    assert_eq!(server.get("/beside/jobs").is(404).code(), "no_such_route");
     assert_eq!(jobs(&server), Vec::<Value>::new());
 }
 

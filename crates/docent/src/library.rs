@@ -127,30 +127,12 @@ impl Library {
         self.sharing(Settings { collection: name, ..new_here })
     }
 
-    /// The same library, which indexes with what `settings` say about that. Collection, folders and threads stay, and what is open is shared.
-    pub fn indexing_as(&self, settings: Settings) -> Self {
-        let Settings {
-            embedding,
-            default_embedding,
-            reranking,
-            limits,
-            hidden,
-            no_ignore,
-            ignore,
-            retry_failed,
-            ..
-        } = settings;
-        self.sharing(Settings {
-            embedding,
-            default_embedding,
-            reranking,
-            limits,
-            hidden,
-            no_ignore,
-            ignore,
-            retry_failed,
-            ..self.settings.clone()
-        })
+    /// The same library with changed settings; what is open is shared by both. For what is read and how (`hidden`, `ignore`, `limits`, `embedding`, …): models,
+    /// threads and the store of what was read are open already, and stay as they are.
+    pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        self.sharing(settings)
     }
 
     fn sharing(&self, settings: Settings) -> Self {

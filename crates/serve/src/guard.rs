@@ -19,6 +19,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::beside;
 use crate::problem::Problem;
 
 /// Where a connection comes from.
@@ -107,6 +108,9 @@ fn check(app: &App, request: &Request, route: &str) -> Result<(), Problem> {
     let is_own = matches!(request.extensions().get::<Peer>(), Some(Peer::Own));
     if !is_own && route != "/healthz" && !is_of_the_page(route) {
         check_token(app.settings().token.as_deref(), headers)?;
+    }
+    if !is_own && beside::is_own(route) {
+        return Err(Problem::no_such_route());
     }
     Ok(())
 }

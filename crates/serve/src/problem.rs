@@ -60,6 +60,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// There is no such route, or none for who asks.
+    pub(crate) fn no_such_route() -> Self {
+        Self::not_found("no_such_route", "nothing is here; GET /openapi.json lists what there is")
+    }
+
     /// Too much at once.
     pub fn busy(code: &'static str, message: impl Into<String>, retry_after: u32) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message);

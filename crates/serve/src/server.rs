@@ -157,9 +157,7 @@ fn router(app: &App, mounts: Vec<Mount>) -> Router {
         .merge(page::routes())
         .merge(openapi::routes())
         .merge(beside::routes())
-        .fallback(|| async {
-            Problem::not_found("no_such_route", "nothing is here; GET /openapi.json lists what there is")
-        })
+        .fallback(|| async { Problem::no_such_route() })
         .method_not_allowed_fallback(|| async {
             let message = "this route does not take that method; GET /openapi.json lists those it does";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", message)

@@ -6,15 +6,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::response::Response;
 use docent::{Library, Ocr, Settings, Summary};
 use serde::{Deserialize, Serialize};
 
-use super::own_only;
 use crate::app::App;
 use crate::body::Json;
-use crate::guard::Peer;
 use crate::jobs::Work;
 use crate::problem::Problem;
 use crate::sse::{self, Event};
@@ -73,9 +71,8 @@ impl Request {
         }
     }
 
-    /// What is meant, for a server whose own settings are `own`.
-    fn settings(&self, own: &Settings) -> Settings {
-        let mut settings = own.clone();
+    /// Makes a server's settings those of the command, as far as indexing goes.
+    fn change(&self, settings: &mut Settings) {
         settings.embedding.clone_from(&self.embedding);
         settings.default_embedding.clone_from(&self.default_embedding);
         settings.reranking.clone_from(&self.reranking);
@@ -85,22 +82,16 @@ impl Request {
         settings.retry_failed = self.retry_failed;
         settings.limits.max_bytes = self.max_bytes;
         settings.limits.ocr = self.ocr.as_deref().map(Ocr::of);
-        settings
     }
 }
 
 /// Begins a job and tells how far it is, as events `job`. It is stopped when the command goes away before its end.
-pub(super) async fn begin(
-    State(app): State<App>,
-    Extension(peer): Extension<Peer>,
-    Json(request): Json<Request>,
-) -> Result<Response, Problem> {
-    own_only(peer)?;
+pub(super) async fn begin(State(app): State<App>, Json(request): Json<Request>) -> Result<Response, Problem> {
     let filled = app.library_to_fill(Some(&request.collection))?;
     if request.what != Indexing::Add && !filled.exists() {
         return Err(docent::Error::Empty.into());
     }
-    let library = Arc::new(filled.indexing_as(request.settings(filled.settings())));
+    let library = Arc::new(filled.with(|settings| request.change(settings)));
     let collection = library.settings().collection.clone();
     let (kind, work) = work(library, request);
     let job = app.jobs().submit(kind, collection, work)?;

@@ -22,12 +22,11 @@ mod request;
 
 use std::path::{Path, PathBuf};
 
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use docent::Settings;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::guard::Peer;
 use crate::problem::Problem;
 
 pub use client::{Neighbour, Told, Unanswered};
@@ -76,23 +75,16 @@ impl Terms {
 }
 
 /// How the server was started, for commands of the same user: the folders are nobody else's business.
-async fn started(
-    State(app): State<App>,
-    Extension(peer): Extension<Peer>,
-) -> Result<axum::Json<Started>, Problem> {
-    own_only(peer)?;
+async fn started(State(app): State<App>) -> Result<axum::Json<Started>, Problem> {
     let library = app.library(None)?;
     let settings = library.settings();
     let (n_threads, history_days) = (settings.n_threads, settings.history_days);
     Ok(axum::Json(Started { terms: Terms::of(settings), n_threads, history_days }))
 }
 
-/// Over TCP nobody is told that such a route is here.
-fn own_only(peer: Peer) -> Result<(), Problem> {
-    match peer {
-        Peer::Own => Ok(()),
-        Peer::Address(_) => Err(Problem::not_found("no_such_route", "this is for docent's own commands")),
-    }
+/// Whether a route is on the socket alone. Over TCP nobody is told that it is here.
+pub(crate) fn is_own(route: &str) -> bool {
+    route == ROUTE || route == indexing::ROUTE
 }
 
 pub(crate) fn routes() -> axum::Router<App> {
