@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use docent_embed::Embedder;
 use docent_retrieve::Hit;
 
+use super::weighed::WeighedWord;
 use crate::Error;
 use crate::cite::words;
 
@@ -125,7 +126,8 @@ fn usual_holding(rank: Option<u32>) -> f32 {
 /// What a question asks about, weighed against the passages found for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
-    words: Vec<(Term, f32)>,
+    /// Each with its weight and whether none of the passages holds it.
+    words: Vec<(Term, f32, bool)>,
     asks_number: bool,
     /// All words of the question, those of grammar too.
     said: HashSet<String>,
@@ -151,13 +153,13 @@ impl Wanted {
             asks_number: asks_number(question),
             said: words_said(question),
             absent: if all > 0.0 { absent / all } else { 0.0 },
-            words: words.into_iter().map(|(term, weight, _)| (term, weight)).collect(),
+            words,
         }
     }
 
     /// The share of the words that the embedding model may know; 1 where the question has no content word.
     pub(super) fn understood(&self) -> f32 {
-        let n_known = self.words.iter().filter(|(term, _)| term.has_meaning()).count();
+        let n_known = self.words.iter().filter(|(term, ..)| term.has_meaning()).count();
         if self.words.is_empty() { 1.0 } else { n_known as f32 / self.words.len() as f32 }
     }
 
@@ -171,9 +173,19 @@ impl Wanted {
         self.mean(|term| if holds(held, term) { 1.0 } else { meanings.nearest(term, held) })
     }
 
+    /// The words, for looking at them.
+    pub(super) fn weighed(&self) -> Vec<WeighedWord> {
+        let weighed = |(term, weight, is_absent): &(Term, f32, bool)| WeighedWord {
+            said: term.said.clone(),
+            weight: *weight,
+            is_absent: *is_absent,
+        };
+        self.words.iter().map(weighed).collect()
+    }
+
     fn mean(&self, value: impl Fn(&Term) -> f32) -> f32 {
-        let all: f32 = self.words.iter().map(|(_, weight)| weight).sum();
-        let there: f32 = self.words.iter().map(|(term, weight)| weight * value(term)).sum();
+        let all: f32 = self.words.iter().map(|(_, weight, _)| weight).sum();
+        let there: f32 = self.words.iter().map(|(term, weight, _)| weight * value(term)).sum();
         if all > 0.0 { there / all } else { 0.0 }
     }
 
@@ -183,7 +195,7 @@ impl Wanted {
         windows: &[&BTreeSet<Term>],
         embedder: &Embedder,
     ) -> Result<Meanings, Error> {
-        let of_question = self.words.iter().map(|(term, _)| term);
+        let of_question = self.words.iter().map(|(term, ..)| term);
         let all = of_question.chain(windows.iter().flat_map(|window| window.iter()));
         let said: BTreeSet<&str> =
             all.filter(|term| term.has_meaning()).map(|term| term.said.as_str()).collect();

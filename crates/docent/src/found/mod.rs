@@ -13,6 +13,7 @@
 
 mod coverage;
 mod sentences;
+mod weighed;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use coverage::{Term, Wanted, terms, terms_around};
 
 pub(crate) use coverage::said_content;
 pub(crate) use sentences::{N_PASSAGES, Sentence, compared};
+pub use weighed::{Weighed, WeighedPassage, WeighedSentence, WeighedWord};
 
 /// Passages that a question's words are weighed against: the rarest words of a question are in one of them if they are anywhere.
 pub(crate) const N_WEIGHED: usize = 32;
