@@ -251,6 +251,40 @@ pub(super) fn terms_around(hit: &Hit) -> BTreeSet<Term> {
     above.chain([&*name]).flat_map(terms).collect()
 }
 
+/// How many words `held` has that `others` has not.
+pub(super) fn n_beyond(held: &BTreeSet<Term>, others: &BTreeSet<Term>) -> usize {
+    let known: HashSet<&str> = others.iter().map(|term| term.stem.as_str()).collect();
+    let new: HashSet<&str> = held.iter().map(|term| term.stem.as_str()).collect();
+    new.difference(&known).count()
+}
+
+/// The share of the numbers of a question, and of its names that have digits, "flat 2A", "version 2.0", that none of `hits` has; 0 where it
+/// names none. A text about the right thing in another year, version or size does not answer.
+pub(super) fn numbers_absent(question: &str, hits: &[&Hit]) -> f32 {
+    let trimmed = question.split_whitespace().map(|said| said.trim_matches(|c: char| !c.is_alphanumeric()));
+    let numbers: Vec<String> =
+        trimmed.filter(|said| said.contains(|c: char| c.is_ascii_digit())).map(str::to_lowercase).collect();
+    let texts: Vec<String> = hits.iter().map(|hit| said_in(hit).to_lowercase()).collect();
+    let n_absent = numbers.iter().filter(|number| !texts.iter().any(|text| has_number(text, number))).count();
+    n_absent as f32 / numbers.len().max(1) as f32
+}
+
+/// A passage, its headings and its file's name.
+fn said_in(hit: &Hit) -> String {
+    let chunk = &hit.chunk;
+    let name = chunk.path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{}\n{}\n{name}", chunk.text, chunk.heading_path.join("\n"))
+}
+
+/// Whether `text` has `number` by itself, not as a part of a longer one: "35" is in "35 kg" and in "35kg", not in "351" nor in "B35".
+fn has_number(text: &str, number: &str) -> bool {
+    let ends_in_digit = number.ends_with(|c: char| c.is_ascii_digit());
+    text.match_indices(number).any(|(at, _)| {
+        let goes_on = |c: char| if ends_in_digit { c.is_ascii_digit() } else { c.is_alphanumeric() };
+        !text[..at].ends_with(char::is_alphanumeric) && !text[at + number.len()..].starts_with(goes_on)
+    })
+}
+
 /// The words of a text that are more than grammar.
 pub(super) fn terms(text: &str) -> BTreeSet<Term> {
     text.split(|c: char| !c.is_alphanumeric())
@@ -360,6 +394,17 @@ mod tests {
         assert!(is_held("insurer", "The insurance pays."));
         assert!(!is_held("conference", "the container"));
         assert!(!is_held("cat", "the catalogue"));
+    }
+
+    #[test]
+    fn a_number_is_in_a_text_by_itself_or_not_at_all() {
+        assert!(has_number("it weighs 35kg", "35"));
+        assert!(!has_number("351 of type b35", "35"));
+        assert!(!has_number("flat 2ab", "2a"));
+        let hit = hit(1, "Flat 3B costs 840 since 2023.", 0, 0.5);
+        assert_eq!(numbers_absent("the rent of flat 3B in 2022?", &[&hit]), 0.5);
+        assert_eq!(numbers_absent("the rent", &[&hit]), 0.0);
+        assert_eq!(numbers_absent("version 2.0", &[]), 1.0);
     }
 
     #[test]
