@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Fits and reports when docent says "This is not in your documents".
 
-    benches/not_found.py gather --home DIR --out ANSWERS.jsonl [--sets qa,questions,unanswerable] [-- extra arguments of `docent ask`]
-    benches/not_found.py fit ANSWERS.jsonl [--signals a,b,c] [--half a]
+    benches/not_found.py weigh --home DIR --out WEIGHED.jsonl [--half b]
+    benches/not_found.py fit WEIGHED.jsonl [--signals a,b,c]
+    benches/not_found.py gather --home DIR --out ANSWERS.jsonl [--half b] [-- extra arguments of `docent ask`]
     benches/not_found.py report ANSWERS.jsonl --half b
 
-`gather` asks every question of the sets about corpora/tour and keeps what `docent ask --json` says: status, citations and the signals
-behind the status. `fit` takes the questions of half a of tour-qa.jsonl (even ids) and the two other sets, fits a logistic regression by
-gradient descent with an L2 penalty, and prints weights for crates/docent/src/found/weights.rs, with precision and recall of leaving a
-tenth out at several thresholds. `report` counts what docent itself decided: precision and recall of "not found", and for how many of
-the answerable questions a verified citation names the document that holds the answer. Half b is for reporting alone.
+The sets are those about corpora/tour. Half a is what is tuned on: all but the odd ids of tour-qa2.jsonl, which are half b and for reporting alone.
+`weigh` keeps what `docent debug held` says of each question: words, passages, sentences and the signals of the verdict, so that others can be
+tried by a script; the folder must be indexed. `fit` fits a logistic regression with an L2 penalty, and prints weights for
+crates/docent/src/found/weights.rs, with precision and recall of leaving a tenth out at several thresholds. `gather` asks each question and keeps
+what `docent ask --json` says: status, citations and signals. `report` counts what docent itself decided: precision and recall of "not found",
+and for how many of the answerable questions a verified citation names the document that holds the answer.
 """
 
 import argparse
@@ -22,36 +24,53 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOUR = ROOT / "corpora" / "tour"
-SETS = {"qa": "tour-qa.jsonl", "questions": "tour-questions.jsonl", "unanswerable": "tour-unanswerable.jsonl"}
-CHOSEN = ["cosine", "cosine_of_kind", "meaning", "absent"]
+SETS = ["tour-qa", "tour-qa2", "tour-questions", "tour-unanswerable"]
+CHOSEN = ["cosine", "cosine_of_kind", "meaning", "absent", "numbers_absent"]
 L2 = 1.0
 
 
-def questions(sets):
-    for name in sets:
-        for line in (ROOT / "corpora" / SETS[name]).read_text(encoding="utf-8").splitlines():
+def questions(half):
+    for name in SETS:
+        for line in (ROOT / "corpora" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
             question = json.loads(line)
-            question.setdefault("answerable", name == "questions")
-            number = int(question["id"].split("-")[-1])
-            question["half"] = "ab"[number % 2] if name == "qa" else "a"
-            yield question
+            question.setdefault("answerable", name == "tour-questions")
+            is_odd = int(question["id"].split("-")[-1]) % 2
+            question["half"] = "b" if name == "tour-qa2" and is_odd else "a"
+            if question["half"] == half:
+                yield question
+
+
+def docent(arguments):
+    home = ["--home", arguments.home] if arguments.home else []
+    return [arguments.binary or ROOT / "target" / "release" / "docent", *home, "--quiet"]
+
+
+def write_rows(path, rows):
+    with open(path, "w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            out.flush()
+
+
+def weigh(arguments):
+    asked = list(questions(arguments.half))
+    lines = "".join(question["question"] + "\n" for question in asked)
+    command = [*docent(arguments), "debug", "held", "--in", str(TOUR)]
+    run = subprocess.run(command, input=lines, stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    weighed = map(json.loads, run.stdout.splitlines())
+    write_rows(arguments.out, ({**question, "result": result} for question, result in zip(asked, weighed, strict=True)))
 
 
 def gather(arguments):
-    binary = arguments.binary or ROOT / "target" / "release" / "docent"
-    home = ["--home", arguments.home] if arguments.home else []
-    with open(arguments.out, "w", encoding="utf-8") as out:
-        for question in questions(arguments.sets.split(",")):
-            if arguments.half and question["half"] != arguments.half:
-                continue
-            command = [binary, *home, "--quiet", "ask", "--json", "--no-history", "--in", str(TOUR)]
-            run = subprocess.run([*command, *arguments.extra, question["question"]], capture_output=True, text=True)
-            if run.returncode not in (0, 1):
-                raise SystemExit(f"{question['id']}: exit {run.returncode}: {run.stderr}")
-            answer = json.loads(run.stdout)
-            kept = {key: answer[key] for key in ("status", "answer", "held", "citations", "timing")}
-            out.write(json.dumps({**question, "result": kept}, ensure_ascii=False) + "\n")
-            out.flush()
+    def answered(question):
+        command = [*docent(arguments), "ask", "--json", "--no-history", "--in", str(TOUR)]
+        run = subprocess.run([*command, *arguments.extra, question["question"]], capture_output=True, text=True)
+        if run.returncode not in (0, 1):
+            raise SystemExit(f"{question['id']}: exit {run.returncode}: {run.stderr}")
+        answer = json.loads(run.stdout)
+        return {**question, "result": {key: answer[key] for key in ("status", "answer", "held", "citations", "timing")}}
+
+    write_rows(arguments.out, map(answered, questions(arguments.half)))
 
 
 def fit_weights(rows, labels):
@@ -116,7 +135,7 @@ def area(values, labels):
 
 def fit(arguments):
     # Where the embedding model does not know the script the words alone decide: weights.rs says how.
-    answers = [row for row in read(arguments.answers, arguments.half or "a") if is_understood(row)]
+    answers = [row for row in read(arguments.answers, "a") if is_understood(row)]
     names = arguments.signals.split(",")
     rows = [[row["result"]["held"]["signals"].get(name) or 0.0 for name in names] for row in answers]
     labels = [0 if row["answerable"] else 1 for row in answers]
@@ -132,13 +151,13 @@ def fit(arguments):
             weights, bias = fit_weights([rows[i] for i in kept], [labels[i] for i in kept])
             for i in left_out:
                 out_of_fold[i] += probability(weights, bias, rows[i]) / 5
-    qa = [i for i, row in enumerate(answers) if row["id"].startswith("qa")]
     loss = -sum(math.log(p if y else 1 - p) for p, y in zip(out_of_fold, labels)) / len(labels)
     print(f"{sum(labels)} of {len(labels)} absent; left out: log loss {loss:.3f}, area {area(out_of_fold, labels):.3f}")
-    for threshold in [t / 100 for t in range(20, 80, 5)]:
-        all_of = precision_recall([p >= threshold for p in out_of_fold], labels)
-        of_qa = precision_recall([out_of_fold[i] >= threshold for i in qa], [labels[i] for i in qa])
-        print(f"  from {threshold:.2f}: precision {all_of[0]:.2f} recall {all_of[1]:.2f}; of tour-qa alone {of_qa[0]:.2f} {of_qa[1]:.2f}")
+    for threshold in [t / 100 for t in range(30, 70, 2)]:
+        said = [p >= threshold for p in out_of_fold]
+        precision, recall = precision_recall(said, labels)
+        n_right = sum(1 for s, label in zip(said, labels) if s and label)
+        print(f"  from {threshold:.2f}: precision {precision:.3f} recall {recall:.3f}; {n_right} noticed, {sum(said) - n_right} turned away")
     weights, bias = fit_weights(rows, labels)
     print(f"    bias: {bias:.2f},")
     for name, weight in zip(names, weights):
@@ -172,19 +191,22 @@ def report(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    one = commands.add_parser("gather")
-    one.add_argument("--home")
-    one.add_argument("--binary")
-    one.add_argument("--out", required=True)
-    one.add_argument("--sets", default="qa,questions,unanswerable")
-    one.add_argument("--half", choices=["a", "b"])
-    one.add_argument("extra", nargs="*")
-    one.set_defaults(run=gather)
+    for name, run in (("weigh", weigh), ("gather", gather)):
+        one = commands.add_parser(name)
+        one.add_argument("--home")
+        one.add_argument("--binary")
+        one.add_argument("--out", required=True)
+        one.add_argument("--half", choices=["a", "b"], default="a")
+        if name == "gather":
+            one.add_argument("extra", nargs="*")
+        one.set_defaults(run=run)
     for name, run in (("fit", fit), ("report", report)):
         one = commands.add_parser(name)
         one.add_argument("answers")
-        one.add_argument("--half", choices=["a", "b"])
-        one.add_argument("--signals", default=",".join(CHOSEN))
+        if name == "report":
+            one.add_argument("--half", choices=["a", "b"])
+        else:
+            one.add_argument("--signals", default=",".join(CHOSEN))
         one.add_argument("--show", action="store_true")
         one.set_defaults(run=run)
     arguments = parser.parse_args()

@@ -34,6 +34,7 @@ QUESTION_SETS = [
     ("tour-questions.jsonl", True),
     ("tour-unanswerable.jsonl", False),
     ("tour-qa.jsonl", None),
+    ("tour-qa2.jsonl", None),
 ]
 
 

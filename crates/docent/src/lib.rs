@@ -86,7 +86,7 @@ pub use docent_retrieve::evaluation::{Progress as EvaluationProgress, Report as 
 pub use error::Error;
 pub use evaluate::{EmbeddingRun, Evaluated};
 pub use explain::{LeftOutPlace, PackedPlace, Packing, PromptTokens, Why};
-pub use found::{Held, Signals};
+pub use found::{Held, Signals, Weighed, WeighedPassage, WeighedSentence, WeighedWord};
 pub use history::{How, Made, MadeBy, MadeFrom, Record};
 pub use integrity::{Fault, IndexCheck};
 pub use library::index_writer;

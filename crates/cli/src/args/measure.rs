@@ -153,6 +153,15 @@ pub enum DebugCommand {
         #[command(flatten)]
         evidence: Box<EvidenceArgs>,
     },
+    /// Print what the verdict "This is not in your documents." on each question is taken from: words, passages, sentences and signals; one
+    /// JSON object a line.
+    Held {
+        /// File of questions, one a line [default: standard input].
+        file: Option<PathBuf>,
+        /// Only files at or below PATH, which must be indexed; may be repeated [default: all that were added].
+        #[arg(long = "in", value_name = "PATH")]
+        within: Vec<PathBuf>,
+    },
     /// Load a model, fill a context of a given length, compute one token behind it, and print time and memory.
     Memory {
         /// Model name or GGUF path.

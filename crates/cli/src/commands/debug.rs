@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use docent::{Engine, ModelChoice, Prompt, Style, SyncEvent, WarmOptions};
+use docent::{AskOptions, Engine, ModelChoice, Prompt, Style, SyncEvent, WarmOptions};
 use docent_lm::npy::write_npy_f32;
 use docent_lm::{Block, Logits, Model};
 use serde_json::json;
@@ -74,6 +74,14 @@ pub fn run(context: &Context, command: DebugCommand) -> anyhow::Result<Outcome> 
             };
             options.style = Style::Write;
             context.output.json(&context.library.prompt(&question, &options, &mut |_| ())?)?;
+            Ok(Outcome::Done)
+        }
+        DebugCommand::Held { file, within } => {
+            let options = AskOptions { within, ..AskOptions::default() };
+            for question in read_text(file.as_deref())?.lines().filter(|line| !line.trim().is_empty()) {
+                let weighed = context.library.weighed(question, &options)?;
+                context.output.line(serde_json::to_string(&weighed)?);
+            }
             Ok(Outcome::Done)
         }
         DebugCommand::Memory { model, context: n_tokens, kv } => memory(context, model, n_tokens, kv),

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use docent_embed::Embedder;
 use docent_retrieve::Hit;
 
+use super::weighed::WeighedWord;
 use crate::Error;
 use crate::cite::words;
 
@@ -125,7 +126,8 @@ fn usual_holding(rank: Option<u32>) -> f32 {
 /// What a question asks about, weighed against the passages found for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
-    words: Vec<(Term, f32)>,
+    /// Each with its weight and whether none of the passages holds it.
+    words: Vec<(Term, f32, bool)>,
     asks_number: bool,
     /// All words of the question, those of grammar too.
     said: HashSet<String>,
@@ -151,13 +153,13 @@ impl Wanted {
             asks_number: asks_number(question),
             said: words_said(question),
             absent: if all > 0.0 { absent / all } else { 0.0 },
-            words: words.into_iter().map(|(term, weight, _)| (term, weight)).collect(),
+            words,
         }
     }
 
     /// The share of the words that the embedding model may know; 1 where the question has no content word.
     pub(super) fn understood(&self) -> f32 {
-        let n_known = self.words.iter().filter(|(term, _)| term.has_meaning()).count();
+        let n_known = self.words.iter().filter(|(term, ..)| term.has_meaning()).count();
         if self.words.is_empty() { 1.0 } else { n_known as f32 / self.words.len() as f32 }
     }
 
@@ -171,9 +173,19 @@ impl Wanted {
         self.mean(|term| if holds(held, term) { 1.0 } else { meanings.nearest(term, held) })
     }
 
+    /// The words, for looking at them.
+    pub(super) fn weighed(&self) -> Vec<WeighedWord> {
+        let weighed = |(term, weight, is_absent): &(Term, f32, bool)| WeighedWord {
+            said: term.said.clone(),
+            weight: *weight,
+            is_absent: *is_absent,
+        };
+        self.words.iter().map(weighed).collect()
+    }
+
     fn mean(&self, value: impl Fn(&Term) -> f32) -> f32 {
-        let all: f32 = self.words.iter().map(|(_, weight)| weight).sum();
-        let there: f32 = self.words.iter().map(|(term, weight)| weight * value(term)).sum();
+        let all: f32 = self.words.iter().map(|(_, weight, _)| weight).sum();
+        let there: f32 = self.words.iter().map(|(term, weight, _)| weight * value(term)).sum();
         if all > 0.0 { there / all } else { 0.0 }
     }
 
@@ -183,7 +195,7 @@ impl Wanted {
         windows: &[&BTreeSet<Term>],
         embedder: &Embedder,
     ) -> Result<Meanings, Error> {
-        let of_question = self.words.iter().map(|(term, _)| term);
+        let of_question = self.words.iter().map(|(term, ..)| term);
         let all = of_question.chain(windows.iter().flat_map(|window| window.iter()));
         let said: BTreeSet<&str> =
             all.filter(|term| term.has_meaning()).map(|term| term.said.as_str()).collect();
@@ -237,6 +249,40 @@ pub(super) fn terms_around(hit: &Hit) -> BTreeSet<Term> {
     let name = chunk.path.file_stem().unwrap_or_default().to_string_lossy();
     let above = chunk.heading_path.iter().map(String::as_str).chain(chunk.title.as_deref());
     above.chain([&*name]).flat_map(terms).collect()
+}
+
+/// How many words `held` has that `others` has not.
+pub(super) fn n_beyond(held: &BTreeSet<Term>, others: &BTreeSet<Term>) -> usize {
+    let known: HashSet<&str> = others.iter().map(|term| term.stem.as_str()).collect();
+    let new: HashSet<&str> = held.iter().map(|term| term.stem.as_str()).collect();
+    new.difference(&known).count()
+}
+
+/// The share of the numbers of a question, and of its names that have digits, "flat 2A", "version 2.0", that none of `hits` has; 0 where it
+/// names none. A text about the right thing in another year, version or size does not answer.
+pub(super) fn numbers_absent(question: &str, hits: &[&Hit]) -> f32 {
+    let trimmed = question.split_whitespace().map(|said| said.trim_matches(|c: char| !c.is_alphanumeric()));
+    let numbers: Vec<String> =
+        trimmed.filter(|said| said.contains(|c: char| c.is_ascii_digit())).map(str::to_lowercase).collect();
+    let texts: Vec<String> = hits.iter().map(|hit| said_in(hit).to_lowercase()).collect();
+    let n_absent = numbers.iter().filter(|number| !texts.iter().any(|text| has_number(text, number))).count();
+    n_absent as f32 / numbers.len().max(1) as f32
+}
+
+/// A passage, its headings and its file's name.
+fn said_in(hit: &Hit) -> String {
+    let chunk = &hit.chunk;
+    let name = chunk.path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{}\n{}\n{name}", chunk.text, chunk.heading_path.join("\n"))
+}
+
+/// Whether `text` has `number` by itself, not as a part of a longer one: "35" is in "35 kg" and in "35kg", not in "351" nor in "B35".
+fn has_number(text: &str, number: &str) -> bool {
+    let ends_in_digit = number.ends_with(|c: char| c.is_ascii_digit());
+    text.match_indices(number).any(|(at, _)| {
+        let goes_on = |c: char| if ends_in_digit { c.is_ascii_digit() } else { c.is_alphanumeric() };
+        !text[..at].ends_with(char::is_alphanumeric) && !text[at + number.len()..].starts_with(goes_on)
+    })
 }
 
 /// The words of a text that are more than grammar.
@@ -348,6 +394,17 @@ mod tests {
         assert!(is_held("insurer", "The insurance pays."));
         assert!(!is_held("conference", "the container"));
         assert!(!is_held("cat", "the catalogue"));
+    }
+
+    #[test]
+    fn a_number_is_in_a_text_by_itself_or_not_at_all() {
+        assert!(has_number("it weighs 35kg", "35"));
+        assert!(!has_number("351 of type b35", "35"));
+        assert!(!has_number("flat 2ab", "2a"));
+        let hit = hit(1, "Flat 3B costs 840 since 2023.", 0, 0.5);
+        assert_eq!(numbers_absent("the rent of flat 3B in 2022?", &[&hit]), 0.5);
+        assert_eq!(numbers_absent("the rent", &[&hit]), 0.0);
+        assert_eq!(numbers_absent("version 2.0", &[]), 1.0);
     }
 
     #[test]

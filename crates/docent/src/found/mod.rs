@@ -13,6 +13,7 @@
 
 mod coverage;
 mod sentences;
+mod weighed;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -24,10 +25,11 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::answer::Status;
 use crate::cite;
-use coverage::{Term, Wanted, terms, terms_around};
+use coverage::{Term, Wanted, n_beyond, numbers_absent, terms, terms_around};
 
 pub(crate) use coverage::said_content;
 pub(crate) use sentences::{N_PASSAGES, Sentence, compared};
+pub use weighed::{Weighed, WeighedPassage, WeighedSentence, WeighedWord};
 
 /// Passages that a question's words are weighed against: the rarest words of a question are in one of them if they are anywhere.
 pub(crate) const N_WEIGHED: usize = 32;
@@ -36,7 +38,7 @@ pub(crate) const N_WEIGHED: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Signals {
-    /// Cosine of the question with the best sentence under its headings.
+    /// Cosine of the question with the best sentence under its headings; less where it says little beyond them.
     pub cosine: f32,
     /// Cosine of the best sentence that holds a number or a date, where one is asked for; otherwise as `cosine`.
     pub cosine_of_kind: f32,
@@ -46,6 +48,9 @@ pub struct Signals {
     pub meaning: f32,
     /// Weighted share of the question's words that none of the passages holds.
     pub absent: f32,
+    /// Share of the question's numbers, and of its names with digits, that the passages with the best sentences have not.
+    #[serde(default)]
+    pub numbers_absent: f32,
     /// Share of the question's words that are written in a script the embedding model was made for. Where it is small, cosines mean little.
     pub understood: f32,
 }
@@ -86,13 +91,23 @@ impl Signals {
         let likely: Vec<&BTreeSet<Term>> = windows.iter().take(N_MEANT).map(|window| &window.terms).collect();
         let meanings = wanted.meanings(&likely, embedder)?;
         let best = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
-        let of_kind = sentences.iter().filter(|sentence| wanted.may_answer(sentence.text(hits)));
+        let told: Vec<(&Sentence, f32)> = sentences
+            .iter()
+            .map(|sentence| (sentence, sentence.cosine * told(&hits[sentence.hit], sentence.text(hits))))
+            .collect();
+        let of_kind = told.iter().filter(|(sentence, _)| wanted.may_answer(sentence.text(hits)));
+        let meant: Vec<f32> = likely.iter().map(|terms| wanted.share_of_meaning(terms, &meanings)).collect();
+        let best_told = told.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(sentence, _)| sentence.hit);
+        let best_meant =
+            windows.iter().zip(&meant).max_by(|a, b| a.1.total_cmp(b.1)).map(|(window, _)| window.hit);
+        let likely_hits: Vec<&Hit> = best_told.iter().chain(&best_meant).map(|&hit| &hits[hit]).collect();
         Ok(Self {
-            cosine: best(&mut sentences.iter().map(|sentence| sentence.cosine)),
-            cosine_of_kind: best(&mut of_kind.map(|sentence| sentence.cosine)),
+            cosine: best(&mut told.iter().map(|(_, cosine)| *cosine)),
+            cosine_of_kind: best(&mut of_kind.map(|(_, cosine)| *cosine)),
             window: best(&mut windows.iter().map(|window| window.share)),
-            meaning: best(&mut likely.iter().map(|terms| wanted.share_of_meaning(terms, &meanings))),
+            meaning: best(&mut meant.iter().copied()),
             absent: wanted.absent,
+            numbers_absent: numbers_absent(question, &likely_hits),
             understood: wanted.understood(),
         })
     }
@@ -119,6 +134,16 @@ pub(crate) fn signals(question: &str, hits: &[Hit], embedder: &Embedder) -> Resu
     Signals::of(question, hits, &compared(embedder, question, hits)?, embedder)
 }
 
+/// How much of a sentence's cosine counts: half where it only repeats the headings above it, which are compared with the question, too, and so
+/// have it near to any question about their subject; all where it adds [`FULLY_TOLD`] words or more.
+fn told(hit: &Hit, text: &str) -> f32 {
+    let headings = terms(&hit.chunk.heading_path.join(" "));
+    (0.5 + 0.5 * n_beyond(&terms(text), &headings) as f32 / FULLY_TOLD as f32).min(1.0)
+}
+
+/// Words beyond the headings that a sentence needs to be a statement of its own. Of 3, 4 and 5 the last told most on the questions of the fit.
+const FULLY_TOLD: usize = 5;
+
 /// Windows whose words are compared by their meaning: those that look best without.
 const N_MEANT: usize = 24;
 
@@ -130,6 +155,8 @@ struct Window {
     share: f32,
     /// That and the cosine of the first sentence.
     likely: f32,
+    /// Place of its passage among the hits, from 0.
+    hit: usize,
 }
 
 /// The windows of the best passages, the likeliest first.
@@ -145,7 +172,12 @@ fn windows(hits: &[Hit], sentences: &[Sentence], wanted: &Wanted) -> Vec<Window>
             let terms = pair.iter().fold(around.clone(), |terms, more| &terms | more);
             let known = sentences.iter().find(|sentence| sentence.hit == at && sentence.span == *span);
             let share = wanted.share(&terms);
-            windows.push(Window { terms, share, likely: share + known.map_or(0.0, |known| known.cosine) });
+            windows.push(Window {
+                terms,
+                share,
+                likely: share + known.map_or(0.0, |known| known.cosine),
+                hit: at,
+            });
         }
     }
     windows.sort_by(|a, b| b.likely.total_cmp(&a.likely));
@@ -195,10 +227,18 @@ pub(crate) mod tests {
         window: 0.9,
         meaning: 0.95,
         absent: 0.0,
+        numbers_absent: 0.0,
         understood: 1.0,
     };
-    const UNKNOWN: Signals =
-        Signals { cosine: 0.3, cosine_of_kind: 0.1, window: 0.2, meaning: 0.5, absent: 0.6, understood: 1.0 };
+    const UNKNOWN: Signals = Signals {
+        cosine: 0.3,
+        cosine_of_kind: 0.1,
+        window: 0.2,
+        meaning: 0.5,
+        absent: 0.6,
+        numbers_absent: 0.0,
+        understood: 1.0,
+    };
 
     #[test]
     fn a_question_whose_words_stand_together_is_answered_and_one_whose_stand_nowhere_is_not() {
@@ -214,6 +254,16 @@ pub(crate) mod tests {
         assert!(absence(Signals { cosine_of_kind: 0.0, ..KNOWN }) > before);
         assert!(absence(Signals { meaning: 0.5, ..KNOWN }) > before);
         assert!(absence(Signals { absent: 0.5, ..KNOWN }) > before);
+        assert!(absence(Signals { numbers_absent: 1.0, ..KNOWN }) > before);
+    }
+
+    #[test]
+    fn a_sentence_that_repeats_its_headings_counts_half_and_one_that_adds_to_them_whole() {
+        let hit = hit(1, "Water. The main stopcock stands behind the vacuum cleaner.", 0, 0.5);
+        assert_eq!(told(&hit, "The water"), 0.5);
+        assert_eq!(told(&hit, "The main stopcock stands behind the vacuum cleaner."), 1.0);
+        let some = told(&hit, "Water: main stopcock");
+        assert!(some > 0.5 && some < 1.0, "{some}");
     }
 
     #[test]
