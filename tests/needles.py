@@ -145,7 +145,8 @@ class Peer:
         path = pathlib.Path(path or arguments.model)
         if path.is_dir():
             path = next(path.glob("*.gguf"))
-        self.llama = Llama(str(path), n_ctx=max(arguments.sizes) + 2048, n_threads=arguments.threads, verbose=False)
+        # A haystack's tokens are reckoned by its bytes; some texts have half as many again.
+        self.llama = Llama(str(path), n_ctx=max(arguments.sizes) * 8 // 5 + 2048, n_threads=arguments.threads, verbose=False)
         self.penalty = arguments.penalty
 
     def answer(self, tokens):
