@@ -17,12 +17,15 @@ pub struct Limits {
 /// Bytes that reading walks through: far beyond the caches.
 const WALK: usize = 512 << 20;
 
+/// Times that each limit is measured.
+const RUNS: usize = 15;
+
 impl Limits {
-    /// Takes half a second; the best of three.
+    /// Takes a second or two; the best of [`RUNS`], since whatever else runs for a moment takes a part of each.
     pub fn measure(n_threads: usize) -> Limits {
         let words = vec![1u64; WALK / 8];
         let best = |work: &(dyn Fn(usize) -> f64 + Sync)| {
-            (0..3)
+            (0..RUNS)
                 .map(|_| {
                     let start = Instant::now();
                     let amount: f64 = std::thread::scope(|scope| {

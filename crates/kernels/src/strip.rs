@@ -75,9 +75,7 @@ impl StripScratch {
         let next = next_strip(matrix, &rows);
         match input {
             Input::Quantised(activations) => {
-                if inputs.len() == 1
-                    && one_row(dispatch, matrix, rows, (activations, inputs.start), &mut self.sums[0])
-                {
+                if self.multiply_without_tiles(dispatch, matrix, rows, activations, inputs.clone()) {
                     return &self.sums;
                 }
                 let n_tiles = n_rows.div_ceil(TILE_ROWS);
@@ -144,29 +142,38 @@ impl StripScratch {
         }
         &self.sums
     }
-}
 
-/// The products of row `input.1` with `rows` of the matrix, tile by tile without unpacking them first; or nothing, and false.
-fn one_row(
-    dispatch: &Dispatch,
-    matrix: &Matrix<'_>,
-    rows: Range<usize>,
-    input: (&Activations, usize),
-    sums: &mut StripSums,
-) -> bool {
-    if !rows.len().is_multiple_of(TILE_ROWS) {
-        return false; // not even for the first tile, whose sums would be added to
-    }
-    let mut next = next_strip(matrix, &rows);
-    for (index, sums) in sums.0[..rows.len().div_ceil(TILE_ROWS)].iter_mut().enumerate() {
-        let mut source = tile_source(matrix, rows.start, rows.len(), index, 0..matrix.n_cols());
-        (source.next, next) = next.split_at(next.len().min(TILE_ROWS * matrix.row_bytes()));
-        // SAFETY: the table proves its target features.
-        if !unsafe { (dispatch.multiply_one)(&source, input.0, input.1, sums) } {
-            return false;
+    /// The products of one or a few inputs, 16 rows after the other, without a tile that all inputs would share; or nothing, and
+    /// false.
+    fn multiply_without_tiles(
+        &mut self,
+        dispatch: &Dispatch,
+        matrix: &Matrix<'_>,
+        rows: Range<usize>,
+        x: &Activations,
+        inputs: Range<usize>,
+    ) -> bool {
+        if !rows.len().is_multiple_of(TILE_ROWS) {
+            return false; // not even for the first 16, whose sums would be added to
         }
+        let mut next = next_strip(matrix, &rows);
+        for index in 0..rows.len() / TILE_ROWS {
+            let mut source = tile_source(matrix, rows.start, rows.len(), index, 0..matrix.n_cols());
+            (source.next, next) = next.split_at(next.len().min(TILE_ROWS * matrix.row_bytes()));
+            let is_done = if inputs.len() == 1 {
+                // SAFETY: the table proves its target features.
+                unsafe { (dispatch.multiply_one)(&source, x, inputs.start, &mut self.sums[0].0[index]) }
+            } else {
+                let (scratch, sums) = (&mut self.tiles[0], as_lanes(&mut self.sums));
+                // SAFETY: as above.
+                unsafe { (dispatch.multiply_few)(&source, x, inputs.clone(), scratch, sums, index) }
+            };
+            if !is_done {
+                return false;
+            }
+        }
+        true
     }
-    true
 }
 
 /// The bytes of the strip after the one at `rows`, which the worker takes next as a rule: fetched from memory while

@@ -51,7 +51,7 @@ fn products_have_the_same_bits_on_every_path_batch_and_thread_count() {
             for isa in isas() {
                 for n_threads in [1, 3] {
                     let kernels = kernels(isa, n_threads);
-                    for batch in [1, 2, 3, 4, 5, 6, 13, 20] {
+                    for batch in [1, 2, 3, 4, 5, 6, 8, 13, 16, 20] {
                         let mut out = vec![0.0; n * n_rows];
                         for (x, out) in x.chunks(batch * n_cols).zip(out.chunks_mut(batch * n_rows)) {
                             kernels.matmul(matrix, x, out);

@@ -83,6 +83,10 @@ pub(crate) struct Dispatch {
     /// Products of one row of the input with whole rows of up to 16 rows of weights, without unpacking them first; or nothing,
     /// and false. The source's columns are all of the matrix's.
     pub(crate) multiply_one: unsafe fn(&TileSource<'_>, &Activations, usize, &mut Lanes) -> bool,
+    /// Products of a few rows of the input with 16 rows of weights, which are unpacked on the way (through the tile): the sums
+    /// with tile 0 or 1; or nothing, and false. The source's columns are all of the matrix's.
+    pub(crate) multiply_few:
+        unsafe fn(&TileSource<'_>, &Activations, Range<usize>, &mut Tile, &mut Sums, usize) -> bool,
     pub(crate) multiply_floats: unsafe fn(&[FloatTile], &[f32], usize, Range<usize>, &mut Sums),
     pub(crate) quantise_rows: unsafe fn(&[f32], usize, &ActivationWriter<'_>),
     pub(crate) quantise_column: unsafe fn(&[f32], usize, usize, &ActivationWriter<'_>),
@@ -197,6 +201,7 @@ macro_rules! compiled_plain {
             unpack_floats,
             multiply,
             multiply_one: |_, _, _, _| false,
+            multiply_few: |_, _, _, _, _, _| false,
             multiply_floats,
             quantise_rows,
             quantise_column,

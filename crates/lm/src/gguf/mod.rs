@@ -115,6 +115,7 @@ impl Gguf {
         }
         let mapped =
             MappedFile::open(path).map_err(|source| LmError::Open { path: path.to_owned(), source })?;
+        mapped.prefer_large_pages();
         Self::read(Bytes { path: path.to_owned(), source: Source::Mapped(mapped) })
     }
 
@@ -162,13 +163,6 @@ impl Gguf {
     /// All tensors, by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &TensorInfo)> {
         self.tensors.iter().map(|(name, info)| (name.as_str(), info))
-    }
-
-    /// Asks the system to read the file ahead. A hint.
-    pub fn advise_will_need(&self) {
-        if let Source::Mapped(file) = &self.bytes.source {
-            file.advise_will_need();
-        }
     }
 }
 

@@ -28,6 +28,7 @@ macro_rules! vector_asm {
 }
 
 mod attention;
+mod few_rows;
 mod floats;
 mod k_tiles;
 mod one_row;
@@ -51,6 +52,7 @@ pub(crate) fn table() -> Dispatch {
         unpack: unpack::unpack,
         multiply,
         multiply_one: one_row::multiply_one,
+        multiply_few: few_rows::multiply_few,
         unpack_floats: floats::unpack,
         multiply_floats: floats::multiply,
         load_keys: attention::load_keys,

@@ -128,7 +128,7 @@ macro_rules! unpack_chunk {
 /// 16 rows, `stride` bytes apart, of one block each; 36 lines from `next` on are fetched.
 ///
 /// # Safety
-/// The blocks can be read, and AVX-512 F and BW are present.
+/// The blocks can be read, and AVX-512 F, BW and VL are present.
 pub(super) unsafe fn q4_k(rows: *const u8, stride: usize, next: *const u8, tile: &mut Tile) {
     let masks: Masks = [0x0f0f_0f0f, 0x8000_0000, 0xff, 0x3f3f_3f3f];
     let tile = &raw mut *tile;
@@ -278,7 +278,7 @@ macro_rules! q6_k_scales {
 /// 16 rows, `stride` bytes apart, of one block each; 53 lines from `next` on are fetched.
 ///
 /// # Safety
-/// The blocks can be read, and AVX-512 F and BW are present.
+/// The blocks can be read, and AVX-512 F, BW and VL are present.
 pub(super) unsafe fn q6_k(rows: *const u8, stride: usize, next: *const u8, tile: &mut Tile) {
     let masks: Masks = [0x0f0f_0f0f, 0x3030_3030, 0, 0x3f3f_3f3f];
     let tile = &raw mut *tile;
@@ -312,3 +312,5 @@ pub(super) unsafe fn q6_k(rows: *const u8, stride: usize, next: *const u8, tile:
         );
     }
 }
+
+pub(super) use {load_dwords, q6_k_codes, q6_k_scales};

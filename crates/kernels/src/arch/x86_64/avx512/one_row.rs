@@ -20,7 +20,7 @@ use crate::tile::{TILE_ROWS, TileSource};
 /// Products of row `row` of `x` with the rows of `source`; or nothing, and false.
 ///
 /// # Safety
-/// AVX-512 F, BW and VNNI are present.
+/// AVX-512 F, BW, VL and VNNI are present.
 pub(super) unsafe fn multiply_one(
     source: &TileSource<'_>,
     x: &Activations,

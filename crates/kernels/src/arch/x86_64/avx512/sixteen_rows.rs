@@ -33,7 +33,7 @@ macro_rules! load_halves {
     };
     (one $at:literal, $near:literal, $far:literal, $to:literal, $row:literal) => {
         concat!(
-            "vmovdqu ymm", $to, ", [", $row, $near, " + ", $at, "]\n",
+            "vmovdqu64 ymm", $to, ", [", $row, $near, " + ", $at, "]\n",
             "vinserti64x4 zmm", $to, ", zmm", $to, ", [", $row, " + ", $far, " + ", $at, "], 1\n",
         )
     };
