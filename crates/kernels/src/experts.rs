@@ -80,7 +80,7 @@ impl Kernels {
         let formats = [gate.format(), up.format()];
         self.quantise_for(formats.into_iter(), x, d, &mut buffers.tokens);
         let timed = self.profiler.time(Operation::ExpertRows, Work::default);
-        let groups = Groups::new(chosen, gate.n_experts());
+        let groups = Groups::new(chosen, gate.n_experts(), self.pool.n_threads());
         // Position p of the grouped buffers is (token, slot) number `groups.order[p]`.
         let tokens: Vec<usize> = groups.order.iter().map(|slot| slot / n_used).collect();
         if formats.iter().any(|format| format.code_kind().is_some()) {
@@ -243,8 +243,10 @@ impl Groups {
         Work { bytes: (self.groups.len() * one.bytes().len()) as f64, operations }
     }
 
-    /// Largest groups first, so that the last items are short ones.
-    fn new(chosen: &[u32], n_experts: usize) -> Groups {
+    /// Threads take ranges of groups one after the other: each range gets as much to do as the others, its largest groups first, so
+    /// that the last items are short ones. A thread that had to help another would take every second strip there, and what
+    /// both fetch ahead would be what the other takes.
+    fn new(chosen: &[u32], n_experts: usize, n_threads: usize) -> Groups {
         let mut of_expert: Vec<Vec<usize>> = vec![Vec::new(); n_experts];
         for (slot, &expert) in chosen.iter().enumerate() {
             let expert = expert as usize;
@@ -254,8 +256,14 @@ impl Groups {
         let mut experts: Vec<usize> =
             (0..n_experts).filter(|&expert| !of_expert[expert].is_empty()).collect();
         experts.sort_by_key(|&expert| std::cmp::Reverse(of_expert[expert].len()));
+        // Dealt to and fro: 0 3 4 7 ... and 1 2 5 6 ... for two threads.
+        let experts = (0..n_threads).flat_map(|thread| {
+            let (experts, period) = (&experts, 2 * n_threads);
+            let dealt = move |&place: &usize| [thread, period - 1 - thread].contains(&(place % period));
+            (0..experts.len()).filter(dealt).map(|place| experts[place])
+        });
         let mut order = Vec::with_capacity(chosen.len());
-        let mut groups = Vec::with_capacity(experts.len());
+        let mut groups = Vec::new();
         for expert in experts {
             let start = order.len();
             order.extend_from_slice(&of_expert[expert]);

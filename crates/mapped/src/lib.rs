@@ -38,14 +38,6 @@ impl MappedFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
-
-    /// Asks for large pages: what is read from disk from now on is kept in pieces of 2 MB where the system can (Linux, with a
-    /// file system that knows large folios), which cost a processor few translations of addresses. For files that are read
-    /// whole, as weights are: every first touch reads 2 MB. A hint: failures are ignored.
-    pub fn prefer_large_pages(&self) {
-        #[cfg(target_os = "linux")]
-        let _ = self.map.advise(memmap2::Advice::HugePage);
-    }
 }
 
 impl Deref for MappedFile {

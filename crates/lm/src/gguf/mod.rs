@@ -115,7 +115,6 @@ impl Gguf {
         }
         let mapped =
             MappedFile::open(path).map_err(|source| LmError::Open { path: path.to_owned(), source })?;
-        mapped.prefer_large_pages();
         Self::read(Bytes { path: path.to_owned(), source: Source::Mapped(mapped) })
     }
 
