@@ -1,7 +1,7 @@
 //! Thirty-two rows of a matrix times all input rows: the unit of work that threads take.
 //!
 //! For each chunk of columns the rows are unpacked once into scratch that stays in the first-level cache, then used by
-//! every input row. One row of input goes the same way: unpacking costs less than fetching the weights from memory.
+//! every input row. One input row, or a few, are multiplied without such tiles where the instruction set has a way.
 
 use std::ops::Range;
 
