@@ -15,7 +15,7 @@
 use std::mem::offset_of;
 use std::ops::Range;
 
-use super::k_tiles::{load_dwords, q6_k_codes, q6_k_scales};
+use super::k_tiles::{load_dwords, q4_k_scale, q6_k_codes, q6_k_scales};
 use super::sixteen_rows::{
     Q4_K_BYTES, Q6_K_BYTES, fetch, load_halves, load_quarters, q4_k_header, q6_k_header, transpose,
 };
@@ -252,38 +252,6 @@ macro_rules! q4_k_block {
             "vpandd zmm24, zmm", $mask, ", [{tile} + 64*", $group, "]\n",
             each_row!($rows, product $at),
         )*)
-    };
-}
-
-/// Scale and offset of block `$block`: bits `$bits`.. of zmm`$scales` and zmm`$minimums`; d is zmm`$d`.
-macro_rules! q4_k_scale {
-    ($block:literal, $scales:literal, $minimums:literal, $bits:literal, $d:literal) => {
-        concat!(
-            "vpsrld zmm16, zmm",
-            $scales,
-            ", ",
-            $bits,
-            "\n",
-            "vpsrld zmm17, zmm",
-            $minimums,
-            ", ",
-            $bits,
-            "\n",
-            "vpandd zmm16, zmm16, zmm29\n",
-            "vpandd zmm17, zmm17, zmm29\n",
-            "vcvtdq2ps zmm16, zmm16\n",
-            "vcvtdq2ps zmm17, zmm17\n",
-            "vmulps zmm16, zmm16, zmm",
-            $d,
-            "\n",
-            "vmulps zmm17, zmm17, zmm25\n",
-            "vmovaps [{tile} + {scale} + 64*",
-            $block,
-            "], zmm16\n",
-            "vmovaps [{tile} + {offset} + 64*",
-            $block,
-            "], zmm17\n",
-        )
     };
 }
 

@@ -53,9 +53,9 @@ macro_rules! q4_k_codes {
     };
 }
 
-/// Scale and offset of sub-block `$block`: bits `$bits`.. of zmm`$scales` and zmm`$minimums`.
+/// Scale and offset of sub-block `$block`: bits `$bits`.. of zmm`$scales` and zmm`$minimums`, times zmm`$d` and zmm25.
 macro_rules! q4_k_scale {
-    ($block:literal, $scales:literal, $minimums:literal, $bits:literal) => {
+    ($block:literal, $scales:literal, $minimums:literal, $bits:literal, $d:literal) => {
         concat!(
             "vpsrld zmm16, zmm",
             $scales,
@@ -71,7 +71,9 @@ macro_rules! q4_k_scale {
             "vpandd zmm17, zmm17, zmm29\n",
             "vcvtdq2ps zmm16, zmm16\n",
             "vcvtdq2ps zmm17, zmm17\n",
-            "vmulps zmm16, zmm16, zmm24\n",
+            "vmulps zmm16, zmm16, zmm",
+            $d,
+            "\n",
             "vmulps zmm17, zmm17, zmm25\n",
             "vmovaps [{tile} + {scale} + 64*",
             $block,
@@ -97,8 +99,8 @@ macro_rules! q4_k_pair {
             q4_k_codes!(1, "1", "9", $first, $second),
             q4_k_codes!(2, "2", "10", $first, $second),
             q4_k_codes!(3, "3", "11", $first, $second),
-            q4_k_scale!($low, $scales, $minimums, $low_bits),
-            q4_k_scale!($high, $scales, $minimums, $high_bits),
+            q4_k_scale!($low, $scales, $minimums, $low_bits, "24"),
+            q4_k_scale!($high, $scales, $minimums, $high_bits, "24"),
         )
     };
 }
@@ -313,4 +315,4 @@ pub(super) unsafe fn q6_k(rows: *const u8, stride: usize, next: *const u8, tile:
     }
 }
 
-pub(super) use {load_dwords, q6_k_codes, q6_k_scales};
+pub(super) use {load_dwords, q4_k_scale, q6_k_codes, q6_k_scales};
