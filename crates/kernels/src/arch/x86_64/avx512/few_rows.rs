@@ -1,7 +1,7 @@
 //! Products of a few input rows with Q4_K and Q6_K weights, as 64 tokens give each of 32 experts: 16 rows of weights at a time,
 //! unpacked a piece at a time in between the products. A piece is multiplied with all rows while the next one is being
 //! transposed, which other execution units do; a whole tile first and then its products (`k_tiles`, `panel`) costs a third more
-//! for eight rows, half as much again for four. From some 20 rows on a tile pays, which is unpacked once for all of them.
+//! for eight rows, half as much again for four. More rows share a tile, which is unpacked once for all of them.
 //!
 //! ```text
 //! zmm0-7    integer sums of a block, a row each; between blocks, what unpacking works on
@@ -15,7 +15,7 @@
 use std::mem::offset_of;
 use std::ops::Range;
 
-use super::k_tiles::{load_dwords, q4_k_scale, q6_k_codes, q6_k_scales};
+use super::k_tiles::{load_dwords, q4_k_scale, q6_k_codes, q6_k_runs, q6_k_scales};
 use super::sixteen_rows::{
     Q4_K_BYTES, Q6_K_BYTES, fetch, load_halves, load_quarters, q4_k_header, q6_k_header, transpose,
 };
@@ -421,21 +421,8 @@ macro_rules! q6_k_unpack {
     ($low:literal, $low_too:literal, $pairs:literal) => {
         concat!(
             load_dwords!($pairs, ["0", "1", "2", "3", "4", "5", "6", "7"]),
-            q6_k_unpack!(runs first, $low, 0, 16),
-            q6_k_unpack!(runs second, $low_too, 8, 24),
-        )
-    };
-    (runs $which:ident, $at:literal, $low:literal, $high:literal) => {
-        concat!(
-            load_dwords!($at, ["20", "21", "22", "23", "24", "25", "26", "27"]),
-            q6_k_codes!($which, 0, "20", "0", $low, $high),
-            q6_k_codes!($which, 1, "21", "1", $low, $high),
-            q6_k_codes!($which, 2, "22", "2", $low, $high),
-            q6_k_codes!($which, 3, "23", "3", $low, $high),
-            q6_k_codes!($which, 4, "24", "4", $low, $high),
-            q6_k_codes!($which, 5, "25", "5", $low, $high),
-            q6_k_codes!($which, 6, "26", "6", $low, $high),
-            q6_k_codes!($which, 7, "27", "7", $low, $high),
+            q6_k_runs!(first, $low, ["20", "21", "22", "23", "24", "25", "26", "27"], 0, 16),
+            q6_k_runs!(second, $low_too, ["20", "21", "22", "23", "24", "25", "26", "27"], 8, 24),
         )
     };
 }

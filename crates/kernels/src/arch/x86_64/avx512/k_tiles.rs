@@ -239,19 +239,19 @@ macro_rules! q6_k_codes {
     };
 }
 
-/// Two runs of 32 columns out of the nibbles at `$at`; pairs of bits are in zmm0 to zmm7.
+/// Two runs of 32 columns out of the nibbles at `$at`, loaded into eight registers; pairs of bits are in zmm0 to zmm7.
 macro_rules! q6_k_runs {
-    ($which:ident, $at:literal, $low:literal, $high:literal) => {
+    ($which:ident, $at:literal, [$a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal], $low:literal, $high:literal) => {
         concat!(
-            load_dwords!($at, ["8", "9", "10", "11", "12", "13", "14", "15"]),
-            q6_k_codes!($which, 0, "8", "0", $low, $high),
-            q6_k_codes!($which, 1, "9", "1", $low, $high),
-            q6_k_codes!($which, 2, "10", "2", $low, $high),
-            q6_k_codes!($which, 3, "11", "3", $low, $high),
-            q6_k_codes!($which, 4, "12", "4", $low, $high),
-            q6_k_codes!($which, 5, "13", "5", $low, $high),
-            q6_k_codes!($which, 6, "14", "6", $low, $high),
-            q6_k_codes!($which, 7, "15", "7", $low, $high),
+            load_dwords!($at, [$a, $b, $c, $d, $e, $f, $g, $h]),
+            q6_k_codes!($which, 0, $a, "0", $low, $high),
+            q6_k_codes!($which, 1, $b, "1", $low, $high),
+            q6_k_codes!($which, 2, $c, "2", $low, $high),
+            q6_k_codes!($which, 3, $d, "3", $low, $high),
+            q6_k_codes!($which, 4, $e, "4", $low, $high),
+            q6_k_codes!($which, 5, $f, "5", $low, $high),
+            q6_k_codes!($which, 6, $g, "6", $low, $high),
+            q6_k_codes!($which, 7, $h, "7", $low, $high),
         )
     };
 }
@@ -299,20 +299,20 @@ pub(super) unsafe fn q6_k(rows: *const u8, stride: usize, next: *const u8, tile:
                 q6_k_scales!("25", 4),
                 fetch!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
                 load_dwords!("128", ["0", "1", "2", "3", "4", "5", "6", "7"]),
-                q6_k_runs!(first, "0", 0, 16),
+                q6_k_runs!(first, "0", ["8", "9", "10", "11", "12", "13", "14", "15"], 0, 16),
                 fetch!(11, 12, 13, 14, 15, 16, 17, 18, 19, 20),
-                q6_k_runs!(second, "32", 8, 24),
+                q6_k_runs!(second, "32", ["8", "9", "10", "11", "12", "13", "14", "15"], 8, 24),
                 fetch!(21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31),
                 q6_k_scales!("26", 8),
                 q6_k_scales!("27", 12),
                 load_dwords!("160", ["0", "1", "2", "3", "4", "5", "6", "7"]),
-                q6_k_runs!(first, "64", 32, 48),
+                q6_k_runs!(first, "64", ["8", "9", "10", "11", "12", "13", "14", "15"], 32, 48),
                 fetch!(32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42),
-                q6_k_runs!(second, "96", 40, 56),
+                q6_k_runs!(second, "96", ["8", "9", "10", "11", "12", "13", "14", "15"], 40, 56),
                 fetch!(43, 44, 45, 46, 47, 48, 49, 50, 51, 52),
             ],
         );
     }
 }
 
-pub(super) use {load_dwords, q4_k_scale, q6_k_codes, q6_k_scales};
+pub(super) use {load_dwords, q4_k_scale, q6_k_codes, q6_k_runs, q6_k_scales};
