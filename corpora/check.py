@@ -7,7 +7,8 @@
 What is checked:
 1. every file under tour/ and hostile/ has one line in MANIFEST.tsv, every line has its file, and the sha256 agrees;
 2. every licence named there is explained in licences/;
-3. every question names a document of tour/, ids are unique, and the phrase is in that document's text.
+3. every question names a document of tour/, ids are unique, and the phrase is in that document's text;
+4. every document of answerability/ has a title of its own, and sections with as many questions of both kinds as the README says.
 
 Text, Markdown, source code, HTML and DOCX are read here with the standard library alone. PDF is not: its phrases are
 only looked at for being present, unless `pdftotext` (poppler) is installed.
@@ -161,12 +162,28 @@ def check_questions(notes):
     return faults
 
 
+def check_answerability(notes):
+    faults, titles = [], set()
+    for path in sorted((HERE / "answerability").glob("*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            document = json.loads(line)
+            if document["title"] in titles:
+                faults.append(f"answerability/{path.name}:{number}: the title {document['title']!r} is there twice")
+            titles.add(document["title"])
+            sections = document["sections"]
+            is_whole = lambda section: section["text"] and len(section["yes"]) == len(section["no"]) == 3
+            if len(sections) != 5 or not all(map(is_whole, sections)):
+                faults.append(f"answerability/{path.name}:{number}: needs 5 sections with a text and 3 questions of both kinds")
+    notes.append(f"{len(titles)} documents with questions to train on")
+    return faults
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--update", action="store_true", help="write the sha256 of changed files into MANIFEST.tsv")
     update = parser.parse_args().update
     notes = []
-    faults = check_manifest(update) + check_questions(notes)
+    faults = check_manifest(update) + check_questions(notes) + check_answerability(notes)
     for note in notes:
         print(f"note: {note}")
     for fault in faults:
