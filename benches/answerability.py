@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the reader that tells whether a passage answers a question, or is only about the same subject.
 
-    benches/answerability.py train --model DIR --out TUNED.safetensors [--epochs 2]
+    benches/answerability.py train --model DIR --out TUNED.safetensors [--epochs 2] [--seed 0] [--start EARLIER.safetensors]
     benches/answerability.py export TUNED.safetensors --model DIR [--rank 32]
     benches/answerability.py score --model DIR [--golden]
 
@@ -143,7 +143,9 @@ def area(scores, labels):
 
 
 def train(arguments):
-    reader, rng = Reader(arguments.model), random.Random(0)
+    earlier = load_file(arguments.start) if arguments.start else None
+    reader, rng = Reader(arguments.model, earlier), random.Random(arguments.seed)
+    torch.manual_seed(arguments.seed)
     reader.dropout = DROPOUT
     for name in reader.trained:
         reader.weights[name].requires_grad_()
@@ -238,6 +240,8 @@ def main():
         if name == "train":
             one.add_argument("--out", required=True)
             one.add_argument("--epochs", type=int, default=2)
+            one.add_argument("--seed", type=int, default=0)
+            one.add_argument("--start")
         elif name == "export":
             one.add_argument("tuned")
             one.add_argument("--rank", type=int, default=32)

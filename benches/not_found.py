@@ -25,7 +25,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOUR = ROOT / "corpora" / "tour"
 SETS = ["tour-qa", "tour-qa2", "tour-questions", "tour-unanswerable"]
-CHOSEN = ["cosine", "cosine_of_kind", "meaning", "absent", "numbers_absent"]
+CHOSEN = ["cosine", "cosine_of_kind", "meaning", "absent", "numbers_absent", "answers"]
 L2 = 1.0
 
 

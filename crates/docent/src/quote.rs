@@ -125,7 +125,7 @@ fn choose(
 ) -> Result<Chosen, Error> {
     let Asked { question, hits, engine, .. } = *asked;
     let mut quotes = found::compared(embedder, question, hits)?;
-    let signals = Signals::of(question, hits, &quotes, embedder)?;
+    let signals = Signals::of(question, hits, &quotes, embedder)?.read(question, hits, &quotes, embedder)?;
     let question = match said {
         Some(said) => {
             quotes = found::compared(embedder, said, hits)?;

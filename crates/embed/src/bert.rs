@@ -3,6 +3,7 @@
 //! Layout: the hidden states of all texts of a batch are one matrix (n_tokens, hidden), text after text. Linear layers
 //! and norms see the matrix; attention sees each text's rows. There is no padding and no mask.
 
+use crate::adapter::Adapter;
 use crate::error::EmbedError;
 use crate::operations::{AddNorm, Attention, FeedForward, Linear};
 use crate::weights::{Config, ModelFiles, Norm, Tensors};
@@ -10,6 +11,7 @@ use candle_core::{Device, Tensor};
 use docent_kernels::{Dense, PackedMatrix};
 use docent_mapped::MappedFile;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What the model reads: token ids with the special ones in place. Ids from `second` on are of the second kind (the document
 /// of a pair of question and document).
@@ -34,7 +36,7 @@ impl Sequence {
 pub(crate) struct Bert {
     config: Config,
     dense: Dense,
-    weights: MappedFile,
+    weights: Arc<MappedFile>,
     /// (vocab_size, hidden): where it lies in the file. Half of the model, of which a text needs a few rows.
     word_embeddings: Range<usize>,
     /// For each kind of token (max_tokens, hidden): position and kind, added up.
@@ -54,9 +56,10 @@ struct Layer {
 }
 
 impl Bert {
-    pub(crate) fn load(files: ModelFiles) -> Result<Bert, EmbedError> {
+    /// With the weights as an adapter changes them, if there is one.
+    pub(crate) fn load(files: ModelFiles, adapter: Option<&Adapter<'_>>) -> Result<Bert, EmbedError> {
         let ModelFiles { config, weights, path, .. } = files;
-        let tensors = Tensors::open(&path, &weights)?;
+        let tensors = Tensors::open(&path, &weights)?.adapted(adapter);
         let hidden = config.hidden_size;
         let word_embeddings =
             tensors.place("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?;

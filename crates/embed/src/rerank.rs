@@ -5,17 +5,23 @@ use std::path::Path;
 
 use docent_kernels::{Activation, PackedMatrix};
 
+use crate::adapter::Adapter;
 use crate::bert::{Bert, Sequence};
 use crate::error::EmbedError;
 use crate::lanes::Lanes;
 use crate::tokens::Tokens;
-use crate::weights::{self, Tensors};
+use crate::weights::{self, ModelFiles, Tensors};
 
 /// A model that says how well texts answer a question. Opened once, used from any thread.
 pub struct CrossEncoder {
     tokens: Tokens,
-    bert: Bert,
     lanes: Lanes,
+    scorer: Scorer,
+}
+
+/// A model with the layers behind it that make a score of a pair.
+pub(crate) struct Scorer {
+    bert: Bert,
     /// From the first token's hidden state to as many numbers, through a hyperbolic tangent.
     pooler: PackedMatrix,
     /// From those to the score.
@@ -36,18 +42,8 @@ impl CrossEncoder {
             let what = "it has more tokens than the model's embedding matrix has rows";
             return Err(EmbedError::malformed(dir.join("tokenizer.json"), what));
         }
-        let hidden = model.config.hidden_size;
-        let (pooler, classifier) = {
-            let tensors = Tensors::open(&model.path, &model.weights)?;
-            let layer = |name: &str, n_out| tensors.linear(&[name.to_owned()], n_out, hidden);
-            match layer("pooler.dense", hidden) {
-                Ok(pooler) => (pooler, layer("classifier", 1)?),
-                Err(_) => (layer("classifier.dense", hidden)?, layer("classifier.out_proj", 1)?),
-            }
-        };
-        let bert = Bert::load(model)?;
-        let lanes = Lanes::new(n_threads);
-        Ok(CrossEncoder { tokens, bert, lanes, pooler, classifier })
+        let scorer = Scorer::load(model, None)?;
+        Ok(CrossEncoder { tokens, lanes: Lanes::new(n_threads), scorer })
     }
 
     /// How well each text answers the question: a logit, any number; higher is better. Of a long text the beginning is read.
@@ -57,11 +53,38 @@ impl CrossEncoder {
     /// # Errors
     /// [`EmbedError::Compute`] if the tensor library fails, for instance out of memory.
     pub fn scores(&self, question: &str, texts: &[&str]) -> Result<Vec<f32>, EmbedError> {
-        let pairs = self.tokens.encode_pairs(question, texts)?;
+        self.scorer.scores(&self.tokens, &self.lanes, question, texts)
+    }
+}
+
+impl Scorer {
+    /// With the weights as an adapter changes them, if there is one.
+    pub(crate) fn load(model: ModelFiles, adapter: Option<&Adapter<'_>>) -> Result<Scorer, EmbedError> {
+        let hidden = model.config.hidden_size;
+        let (pooler, classifier) = {
+            let tensors = Tensors::open(&model.path, &model.weights)?.adapted(adapter);
+            let layer = |name: &str, n_out| tensors.linear(&[name.to_owned()], n_out, hidden);
+            match layer("pooler.dense", hidden) {
+                Ok(pooler) => (pooler, layer("classifier", 1)?),
+                Err(_) => (layer("classifier.dense", hidden)?, layer("classifier.out_proj", 1)?),
+            }
+        };
+        Ok(Scorer { bert: Bert::load(model, adapter)?, pooler, classifier })
+    }
+
+    /// As [`CrossEncoder::scores`].
+    pub(crate) fn scores(
+        &self,
+        tokens: &Tokens,
+        lanes: &Lanes,
+        question: &str,
+        texts: &[&str],
+    ) -> Result<Vec<f32>, EmbedError> {
+        let pairs = tokens.encode_pairs(question, texts)?;
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(pairs[i].len()));
         let batches = crate::cut(&order, &pairs);
-        let done = self.lanes.map(batches.len(), |b| {
+        let done = lanes.map(batches.len(), |b| {
             let batch: Vec<&Sequence> = batches[b].iter().map(|&i| &pairs[i]).collect();
             self.scores_of(&batch)
         });

@@ -1,5 +1,6 @@
 //! The model's files: what is read from them, and what is refused.
 
+use crate::adapter::Adapter;
 use crate::error::EmbedError;
 use docent_kernels::{LayerNorm, PackedMatrix};
 use docent_mapped::MappedFile;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The numbers of `config.json` and its neighbours that decide the forward pass.
 #[derive(Debug, Clone)]
@@ -38,9 +40,10 @@ pub(crate) enum Pooling {
 }
 
 /// A model's files, checked as far as can be done without its tensors.
+#[derive(Clone)]
 pub(crate) struct ModelFiles {
     pub config: Config,
-    pub weights: MappedFile,
+    pub weights: Arc<MappedFile>,
     pub path: PathBuf,
     /// BLAKE3 of the weights and of the tokenizer.
     pub hash: String,
@@ -82,13 +85,13 @@ struct PoolingConfig {
 pub(crate) fn open(dir: &Path) -> Result<ModelFiles, EmbedError> {
     let config = read_config(dir)?;
     let path = dir.join("model.safetensors");
-    let weights =
-        MappedFile::open(&path).map_err(|source| EmbedError::Unreadable { path: path.clone(), source })?;
+    let weights = MappedFile::open(&path);
+    let weights = weights.map_err(|source| EmbedError::Unreadable { path: path.clone(), source })?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(&weights);
     hasher.update(&read(&dir.join("tokenizer.json"))?);
     let hash = hasher.finalize().to_hex()[..32].to_owned();
-    Ok(ModelFiles { config, weights, path, hash })
+    Ok(ModelFiles { config, weights: Arc::new(weights), path, hash })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EmbedError> {
@@ -174,16 +177,33 @@ pub(crate) struct Tensors<'a> {
     path: &'a Path,
     bytes: &'a [u8],
     all: SafeTensors<'a>,
+    adapter: Option<&'a Adapter<'a>>,
 }
 
 impl<'a> Tensors<'a> {
     pub(crate) fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self, EmbedError> {
         let all = SafeTensors::deserialize(bytes).map_err(|e| EmbedError::malformed(path.to_owned(), e))?;
-        Ok(Tensors { path, bytes, all })
+        Ok(Tensors { path, bytes, all, adapter: None })
     }
 
-    /// The numbers of an f32 tensor.
+    /// The same with what an adapter changes.
+    pub(crate) fn adapted(self, adapter: Option<&'a Adapter<'a>>) -> Self {
+        Tensors { adapter, ..self }
+    }
+
+    /// The numbers of an f32 tensor, as the adapter wants them if there is one.
     pub(crate) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EmbedError> {
+        if let Some(instead) = self.adapter.and_then(|adapter| adapter.instead(name, shape)) {
+            return Ok(instead);
+        }
+        let mut floats = self.floats_of_file(name, shape)?;
+        if let Some(adapter) = self.adapter {
+            adapter.add_to(name, shape, &mut floats);
+        }
+        Ok(floats)
+    }
+
+    fn floats_of_file(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EmbedError> {
         let (words, _) = self.bytes[self.place(name, shape)?].as_chunks::<4>();
         Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
     }

@@ -125,6 +125,38 @@ fn one_core_and_three_give_the_same_vectors() {
     assert_eq!(one, three, "the batches are the same, so are the bits");
 }
 
+/// `answerability.json`: questions and texts with the scores that `benches/answerability.py score --golden` computed in PyTorch.
+#[test]
+fn the_reader_of_pairs_agrees_with_an_independent_program_alone_and_in_company() {
+    #[derive(serde::Deserialize)]
+    struct Pair {
+        question: String,
+        text: String,
+        score: f32,
+    }
+    let pairs: Vec<Pair> = serde_json::from_str(include_str!("answerability.json")).unwrap();
+    for pair in &pairs {
+        let alone = embedder().answers(&pair.question, &[&pair.text]).unwrap().unwrap()[0];
+        assert!((alone - pair.score).abs() < 1e-2, "{}: {alone}, expected {}", pair.question, pair.score);
+        let others: Vec<&str> =
+            pairs.iter().map(|other| other.text.as_str()).chain([pair.text.as_str()]).collect();
+        let all = embedder().answers(&pair.question, &others).unwrap().unwrap();
+        assert_eq!(all.last(), Some(&alone));
+    }
+}
+
+#[test]
+fn the_reader_tells_what_answers_from_what_is_only_about_the_same() {
+    let text =
+        "Boat hire. The red canoe costs 14 euros an hour. Life jackets are to be worn by everybody on board.";
+    let sure = |question: &str| embedder().answers(question, &[text]).unwrap().unwrap()[0];
+    for answered in ["What does it cost to hire the red canoe?", "Can I paddle without a life jacket?"] {
+        for unanswered in ["How long is the red canoe?", "What does the green canoe cost an hour?"] {
+            assert!(sure(answered) > sure(unanswered), "{answered} {unanswered}");
+        }
+    }
+}
+
 #[test]
 fn an_embedder_can_be_shared_between_threads() {
     fn shareable<T: Send + Sync>(_: &T) {}

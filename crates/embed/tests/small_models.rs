@@ -283,6 +283,13 @@ fn prefixes_stand_before_questions_and_passages_and_are_in_the_fingerprint() {
 }
 
 #[test]
+fn a_model_that_no_reader_was_trained_for_has_none() {
+    let small = Small::new(Family::Bert);
+    let embedder = Embedder::open(small.path(), 1).unwrap();
+    assert_eq!(embedder.answers("what colour is the sky", &["the sky is blue"]).unwrap(), None);
+}
+
+#[test]
 fn a_cross_encoder_scores_pairs_as_the_papers_say_in_any_company() {
     for family in [Family::Bert, Family::Roberta] {
         let small = Small::new(family);

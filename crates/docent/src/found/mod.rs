@@ -11,6 +11,7 @@
 //! Where a model wrote an answer, its own statement and how far the documents support what it says count as well. How likely a small model
 //! finds the question behind the best sentence was tried, too, and told nothing that the cosine did not.
 
+mod answering;
 mod coverage;
 mod sentences;
 mod weighed;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::answer::Status;
 use crate::cite;
+use answering::answers;
 use coverage::{Term, Wanted, n_beyond, numbers_absent, terms, terms_around};
 
 pub(crate) use coverage::said_content;
@@ -51,6 +53,10 @@ pub struct Signals {
     /// Share of the question's numbers, and of its names with digits, that the passages with the best sentences have not.
     #[serde(default)]
     pub numbers_absent: f32,
+    /// Log odds that one of the best windows answers the question, as a reader trained for that tells it; none where there is none for the
+    /// embedding model.
+    #[serde(default)]
+    pub answers: Option<f32>,
     /// Share of the question's words that are written in a script the embedding model was made for. Where it is small, cosines mean little.
     pub understood: f32,
 }
@@ -75,7 +81,7 @@ pub(crate) struct Written {
 }
 
 impl Signals {
-    /// Those of a question whose best sentences were compared with it already.
+    /// Those of a question whose best sentences were compared with it already, before anything was read.
     ///
     /// # Errors
     /// What the embedding model says.
@@ -108,8 +114,27 @@ impl Signals {
             meaning: best(&mut meant.iter().copied()),
             absent: wanted.absent,
             numbers_absent: numbers_absent(question, &likely_hits),
+            answers: None,
             understood: wanted.understood(),
         })
+    }
+
+    /// The same with what a reader of question and sentences says, where there is one for the embedding model and it knows the script. Takes some
+    /// tenths of a second.
+    ///
+    /// # Errors
+    /// What the embedding model says.
+    pub(crate) fn read(
+        self,
+        question: &str,
+        hits: &[Hit],
+        sentences: &[Sentence],
+        embedder: &Embedder,
+    ) -> Result<Self, Error> {
+        if weights::is_foreign(&self) {
+            return Ok(self);
+        }
+        Ok(Self { answers: answers(question, hits, sentences, embedder)?, ..self })
     }
 
     /// The verdict; `written` where a model wrote an answer.
@@ -121,7 +146,7 @@ impl Signals {
         let absence = 1.0 / (1.0 + (-log_odds).exp());
         let status = match absence {
             _ if written.is_some_and(|written| written.declined) => Status::NotFound,
-            p if p >= weights::NOT_FOUND => Status::NotFound,
+            p if p >= weights::not_found(&self) => Status::NotFound,
             p if p >= weights::DOUBTFUL => Status::Partly,
             _ => Status::Answered,
         };
@@ -131,7 +156,8 @@ impl Signals {
 
 /// The signals of a question, from nothing but the hits.
 pub(crate) fn signals(question: &str, hits: &[Hit], embedder: &Embedder) -> Result<Signals, Error> {
-    Signals::of(question, hits, &compared(embedder, question, hits)?, embedder)
+    let sentences = compared(embedder, question, hits)?;
+    Signals::of(question, hits, &sentences, embedder)?.read(question, hits, &sentences, embedder)
 }
 
 /// How much of a sentence's cosine counts: half where it only repeats the headings above it, which are compared with the question, too, and so
@@ -228,6 +254,7 @@ pub(crate) mod tests {
         meaning: 0.95,
         absent: 0.0,
         numbers_absent: 0.0,
+        answers: None,
         understood: 1.0,
     };
     const UNKNOWN: Signals = Signals {
@@ -237,6 +264,7 @@ pub(crate) mod tests {
         meaning: 0.5,
         absent: 0.6,
         numbers_absent: 0.0,
+        answers: None,
         understood: 1.0,
     };
 
@@ -249,12 +277,16 @@ pub(crate) mod tests {
     #[test]
     fn every_signal_counts_in_the_direction_that_its_name_says() {
         let absence = |signals: Signals| 1.0 - signals.verdict(None).1.probability;
-        let before = absence(KNOWN);
-        assert!(absence(Signals { cosine: 0.5, ..KNOWN }) > before);
-        assert!(absence(Signals { cosine_of_kind: 0.0, ..KNOWN }) > before);
-        assert!(absence(Signals { meaning: 0.5, ..KNOWN }) > before);
-        assert!(absence(Signals { absent: 0.5, ..KNOWN }) > before);
-        assert!(absence(Signals { numbers_absent: 1.0, ..KNOWN }) > before);
+        for known in [KNOWN, Signals { answers: Some(2.0), ..KNOWN }] {
+            let before = absence(known);
+            let other = Signals { cosine: 0.5, cosine_of_kind: 0.5, ..known };
+            assert!(absence(other) > before);
+            assert!(absence(Signals { meaning: 0.5, ..known }) > before);
+            assert!(absence(Signals { absent: 0.5, ..known }) > before);
+            assert!(absence(Signals { numbers_absent: 1.0, ..known }) > before);
+        }
+        let read = |answers| absence(Signals { answers: Some(answers), ..KNOWN });
+        assert!(read(-2.0) > read(2.0));
     }
 
     #[test]

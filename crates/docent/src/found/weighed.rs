@@ -72,6 +72,7 @@ impl Library {
         let embedder = self.embedder()?;
         let sentences = compared(&embedder, question, &hits)?;
         let signals = Signals::of(question, &hits, &sentences, &embedder)?;
+        let signals = signals.read(question, &hits, &sentences, &embedder)?;
         let (status, held) = match hits.is_empty() {
             true => (Status::NotFound, None),
             false => {
