@@ -54,7 +54,7 @@ mod tests {
     fn a_window_is_a_sentence_and_its_neighbours_in_the_same_passage_under_the_headings() {
         let text = "The stopcock is under the stairs. It was renewed in 2019. The meter is in the pavement.";
         let hits = [hit(1, text, 0, 0.9), hit(2, "Bins go out on Tuesday.", 0, 0.8)];
-        let sentence = |hit, said: &str, cosine| {
+        let sentence = |hit: usize, said: &str, cosine| {
             let start = hits[hit].chunk.text.find(said).unwrap();
             Sentence { hit, span: start..start + said.len(), cosine, score: cosine }
         };
