@@ -145,16 +145,33 @@ fn the_reader_of_pairs_agrees_with_an_independent_program_alone_and_in_company()
     }
 }
 
+/// Documents that the reader was not trained on, with questions that a section answers (`yes`) and that only sound so (`no`).
 #[test]
 fn the_reader_tells_what_answers_from_what_is_only_about_the_same() {
-    let text =
-        "Boat hire. The red canoe costs 14 euros an hour. Life jackets are to be worn by everybody on board.";
-    let sure = |question: &str| embedder().answers(question, &[text]).unwrap().unwrap()[0];
-    for answered in ["What does it cost to hire the red canoe?", "Can I paddle without a life jacket?"] {
-        for unanswered in ["How long is the red canoe?", "What does the green canoe cost an hour?"] {
-            assert!(sure(answered) > sure(unanswered), "{answered} {unanswered}");
+    #[derive(serde::Deserialize)]
+    struct Document {
+        sections: Vec<Section>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Section {
+        heading: String,
+        text: String,
+        yes: Vec<String>,
+        no: Vec<String>,
+    }
+    let documents = include_str!("../../../corpora/answerability/held-out.jsonl").lines().take(12);
+    let (mut yes, mut no) = (Vec::new(), Vec::new());
+    for document in documents {
+        for section in serde_json::from_str::<Document>(document).unwrap().sections {
+            let text = format!("{}. {}", section.heading, section.text);
+            let sure = |question: &String| embedder().answers(question, &[&text]).unwrap().unwrap()[0];
+            yes.extend(section.yes.iter().map(sure));
+            no.extend(section.no.iter().map(sure));
         }
     }
+    let pairs = || yes.iter().flat_map(|yes| no.iter().map(move |no| (yes, no)));
+    let share = pairs().filter(|(yes, no)| yes > no).count() as f32 / pairs().count() as f32;
+    assert!(share > 0.7, "{share} of {} and {} are ranked rightly", yes.len(), no.len());
 }
 
 #[test]
