@@ -26,8 +26,7 @@ const ANSWER_TOKENS: usize = 256;
 /// Tokens of an answer, and of the reasoning before it, for a model that reasons.
 const REASONED_ANSWER_TOKENS: usize = 1_024;
 const THINKING_TOKENS: usize = 4_096;
-/// What a GGUF of the user's own gets at most, about which little is known.
-const UNKNOWN_CONTEXT: usize = 8_192;
+/// Tokens of evidence for a GGUF of the user's own, unless more are asked for: how well it reads long texts is not known.
 const UNKNOWN_EVIDENCE: usize = 3_000;
 
 /// What the user says about the model.
@@ -138,7 +137,7 @@ fn of_the_user(path: PathBuf) -> Result<ChosenModel, Error> {
     Ok(ChosenModel {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         path,
-        context_length: context_length.min(best.map_or(UNKNOWN_CONTEXT, |entry| entry.context_length)),
+        context_length: best.map_or(context_length, |entry| context_length.min(entry.context_length)),
         evidence_budget: best.map_or(UNKNOWN_EVIDENCE, |entry| entry.evidence_budget),
         entry: None,
         sampling: recommended(metadata, sampling).map_err(InferError::from)?,
@@ -180,6 +179,21 @@ mod tests {
         );
         assert_eq!(options.max_thinking, None, "its template knows no thinking");
         assert_eq!(of_test_data("small-llama.gguf").generation().sampling, Sampling::default());
+    }
+
+    #[test]
+    fn the_context_of_a_file_is_what_its_metadata_says() {
+        let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../lm/tests/data/small-llama.gguf");
+        let mut bytes = std::fs::read(data).unwrap();
+        let key = b"llama.context_length";
+        // Behind the key stand four bytes of its type and the number.
+        let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 4;
+        bytes[at..at + 4].copy_from_slice(&40_960_u32.to_le_bytes());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.gguf");
+        std::fs::write(&path, bytes).unwrap();
+        let model = of_the_user(path).unwrap();
+        assert_eq!((model.context_length, model.evidence_budget), (40_960, UNKNOWN_EVIDENCE));
     }
 
     #[test]
